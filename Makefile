@@ -1,0 +1,56 @@
+# Everything a contributor or a newcomer runs. `make run` and `make test` work on a
+# fresh machine: Python 3.11+ with venv, and make; the integration tests also need
+# Java and Maven, or a container engine, or servers named in the environment.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DATA   ?= data
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint fmt bench evals servers stop-servers lock audit clean
+
+help:  ## what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## .venv with the `wirewatch` command in it, from the lock file
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Wirewatch needs Python 3.11 or newer; set PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup  ## watch the sample that ships (no network needed); Ctrl-C ends it
+	$(BIN)/wirewatch run --sample --data $(DATA)
+
+test: setup  ## lint, types, imports, then every test; starts real Kafka and Elasticsearch
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup  ## ruff (all rules), mypy (strict), import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: setup  ## format, and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## speed: prints the figures that the README quotes
+	$(BIN)/python -m bench
+
+servers: setup  ## a real Kafka and Elasticsearch on loopback, for trying things by hand
+	$(BIN)/python -m tests.servers start
+
+stop-servers: setup  ## end them
+	$(BIN)/python -m tests.servers stop
+
+lock: setup  ## resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+
+clean:  ## remove what the targets above made, but no data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

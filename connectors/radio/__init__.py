@@ -1,0 +1,1 @@
+"""Radio: transcripts from a watched folder."""

@@ -1,0 +1,1 @@
+"""The search index: text analysis, query language, Elasticsearch and embedded."""

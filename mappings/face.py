@@ -1,0 +1,126 @@
+"""What a search index is to everybody who is not one.
+
+Two implementations, one contract suite: :mod:`mappings.embedded` (SQLite FTS5, under
+the data folder) and :mod:`mappings.elastic` (Elasticsearch). ``open_index`` in
+:mod:`mappings.opening` chooses by the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from types import TracebackType
+from typing import Literal, NamedTuple, Protocol, Self
+
+from mappings.query import Query
+from streams.records import Incident, Item
+
+
+Kind = Literal["items", "incidents"]
+Sort = Literal["relevance", "newest", "oldest"]
+
+
+class Stored(Enum):
+    """What became of a document that was not refused."""
+
+    STORED = "stored"  #: The index has it now.
+    STALE = "stale"  #: The index has the same version, or a newer one.
+
+
+class Refused(NamedTuple):
+    """The document's own fault, from a named list of reasons."""
+
+    kind: str
+    reason: str
+
+
+Fate = Stored | Refused
+
+
+class Hit(NamedTuple):
+    """One result; ``snippets`` have their hits between U+E000 and U+E001."""
+
+    document: Item | Incident
+    score: float
+    snippets: tuple[str, ...] = ()
+
+
+class Page(NamedTuple):
+    """A stretch of results. ``after`` asks for the next one; '' when there is none."""
+
+    hits: tuple[Hit, ...]
+    total: int
+    after: str
+
+
+class Held(NamedTuple):
+    """What the index holds of an id, as far as the audit asks."""
+
+    version: int
+    revision: int
+    state: str
+    origin: str
+
+
+class SearchIndex(Protocol):
+    """One search index, opened. Use as an async context manager.
+
+    Every method may raise :class:`~streams.errors.IndexUnavailableError`, which is
+    transient: no room, a block, a closed circuit, no answer.
+    """
+
+    async def __aenter__(self) -> Self:
+        """Open it."""
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+
+    async def prepare(self) -> list[str]:
+        """Bring templates, indices and aliases up to date; a line for each change."""
+
+    async def check(self) -> list[str]:
+        """Return a line for each fault, with what to do about it; changes nothing."""
+
+    async def write(self, documents: Sequence[Item | Incident]) -> list[Fate]:
+        """Store *documents*; the fate of each, in order, when all are durable.
+
+        An older version, or the same one, never replaces a newer one, also within one
+        call. A withdrawn item stays as a stub that no query finds.
+        """
+
+    async def get(self, ident: str) -> Item | Incident | None:
+        """Return the item or incident called *ident* exactly as it was written."""
+
+    async def held(self, idents: Sequence[str]) -> Mapping[str, Held]:
+        """Return what is held of each item id; absent ones are left out.
+
+        It sees what is durable, searchable already or not.
+        """
+
+    async def search(
+        self,
+        query: Query,
+        *,
+        kind: Kind = "items",
+        sort: Sort = "relevance",
+        size: int = 20,
+        after: str = "",
+    ) -> Page:
+        """Return *size* results that follow *after*, to any depth."""
+
+    async def facets(
+        self, query: Query, *, kind: Kind = "items", size: int = 10
+    ) -> dict[str, list[tuple[str, int]]]:
+        """Return counts by class, language, source and day, most first (days in order)."""
+
+    async def refresh(self) -> None:
+        """Return when everything written so far is searchable."""
+
+    async def expire(self, before: datetime) -> int:
+        """Delete items whose anchor month ends before *before*; how many went."""

@@ -1,0 +1,1 @@
+"""Annotate: language, incident class and what decided, from the text alone."""

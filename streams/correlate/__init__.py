@@ -1,0 +1,1 @@
+"""Correlate: the same text is one story, the same event one incident."""

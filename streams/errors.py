@@ -1,0 +1,96 @@
+"""Our exception hierarchy.
+
+* WirewatchError
+  x PermanentError         the document's own fault: it becomes a dead letter
+    - RecordError             the bytes on a topic are not the record they should be
+    - OversizeError           an output is over its topic's size limit
+  x TransientError         trying again can help: the stage waits, visibly, for ever
+    - NotStoredError          the log did not take the records
+    - IndexUnavailableError   the search index cannot be reached, or is too busy
+    - SourceUnavailableError  a source cannot be read now
+  x FatalError             the process must stop, and its supervisor look at it
+    - LogDamagedError         the embedded log's file is not what was written
+    - AlreadyRunningError     another process works on this data folder
+    - TopicMismatchError      a topic is not what the code needs it to be
+    - RefusalRunError         so many refusals in a row that it is not the documents
+  x SettingsError          the configuration does not describe a runnable system
+  x QueryError             a search query cannot be understood; says where
+  x SourceError            a source was read, and what it gave is unusable
+
+Permanent and transient are different types because the stage loop
+(:mod:`streams.stage`) treats them differently: only a document's own fault is ever
+put aside, everything else waits or stops.
+"""
+
+from __future__ import annotations
+
+
+class WirewatchError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class PermanentError(WirewatchError):
+    """Trying again cannot help: the record goes to the dead letters."""
+
+
+class RecordError(PermanentError):
+    """Bytes could not be decoded; the decoder's own error is chained."""
+
+
+class OversizeError(PermanentError):
+    """A record is larger than its topic allows."""
+
+
+class TransientError(WirewatchError):
+    """Trying again can help: whoever catches this waits and repeats."""
+
+
+class NotStoredError(TransientError):
+    """The log did not store everything; the same call may succeed later.
+
+    Some of the records may be stored all the same: repeat the whole call, or stop.
+    """
+
+
+class IndexUnavailableError(TransientError):
+    """The search index is away, overloaded, out of room or blocked for writing."""
+
+
+class SourceUnavailableError(TransientError):
+    """A source is down or asks us to slow down."""
+
+
+class FatalError(WirewatchError):
+    """Going on would hide a fault that a person must see."""
+
+
+class LogDamagedError(FatalError):
+    """The embedded log's file is malformed, or its device fails."""
+
+
+class AlreadyRunningError(FatalError):
+    """Another worker runs on this data folder; the embedded log takes one."""
+
+
+class TopicMismatchError(FatalError):
+    """A topic is missing, or its partitions or settings are not as declared."""
+
+
+class RefusalRunError(FatalError):
+    """More refusals in a row than documents alone can explain."""
+
+
+class SettingsError(WirewatchError):
+    """The configuration cannot be used; the message says what to change."""
+
+
+class QueryError(WirewatchError):
+    """A search query is wrong at *position* (0-based, in code points)."""
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class SourceError(WirewatchError):
+    """A document of a source cannot be used: not a feed, too large, too slow."""

@@ -1,0 +1,227 @@
+"""Records to log entries and back: CloudEvents headers (Kafka protocol binding 1.0.2).
+
+Beside the CloudEvents attributes an entry carries what a subscriber filters by without
+decoding it (``ww_class``, ``ww_country``, ``ww_language``) and ``ww_origin``: the
+position of the raw record that it came from, the thread that ``wirewatch audit``
+follows. The stage loop adds the origin; connectors' records are their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TypeVar, cast
+
+import msgspec
+
+from streams.errors import RecordError
+from streams.log.face import Headers, Output, Record
+from streams.records import (
+    Cursor,
+    Incident,
+    Item,
+    RawItem,
+    TaggedItem,
+    UniqueItem,
+)
+from streams.topics import (
+    CURSORS,
+    DEADLETTERS,
+    INCIDENTS,
+    ITEMS,
+    RAW,
+    TAGGED,
+    UNIQUE,
+    Topic,
+)
+
+
+ORIGIN = "ww_origin"
+#: Marks a record that a replay or a retry wrote, not the live flow.
+REPLAY = "ww_replay"
+
+#: What a dead letter's headers say, beside those that the record came with.
+DEAD_REASON = "ww_reason"
+DEAD_KIND = "ww_kind"
+DEAD_STAGE = "ww_stage"
+DEAD_POSITION = "ww_position"
+DEAD_TIME = "ww_time"
+
+encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
+
+_DECODERS: Mapping[type[msgspec.Struct], Callable[[bytes], msgspec.Struct]] = {
+    record: msgspec.json.Decoder(record).decode
+    for record in (RawItem, UniqueItem, TaggedItem, Item, Incident, Cursor)
+}
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def decode(kind: type[T], value: bytes | None) -> T:
+    """Return the record in *value*; RecordError says what is wrong with it."""
+    if value is None:
+        raise RecordError(f"a tombstone where a {kind.__name__} should be")
+    try:
+        return cast(T, _DECODERS[kind](value))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"not a {kind.__name__}: {error}") from error
+
+
+def raw(item: RawItem) -> Output:
+    """Return *item* as a connector publishes it."""
+    name = f"{item.source.id}/{item.identities[0].value if item.identities else ''}"
+    return _entry(RAW, item, key=item.publisher, subject=name, ident=name, item=item)
+
+
+def unique(item: UniqueItem) -> Output:
+    """Return *item* as dedupe publishes it."""
+    return _entry(
+        UNIQUE,
+        item,
+        key=item.id,
+        subject=item.id,
+        ident=f"{item.id}/r{item.revision}",
+        item=item,
+    )
+
+
+def tagged(item: TaggedItem) -> Output:
+    """Return *item* as annotate publishes it."""
+    return _entry(
+        TAGGED,
+        item,
+        key=item.id,
+        subject=item.id,
+        ident=f"{item.id}/r{item.revision}",
+        item=item,
+        extra=_labels(item),
+    )
+
+
+def item(item: Item) -> Output:
+    """Return *item* as correlate publishes it."""
+    return _entry(
+        ITEMS,
+        item,
+        key=item.id,
+        subject=item.id,
+        ident=f"{item.id}/{item.version}",
+        item=item,
+        extra=_labels(item),
+    )
+
+
+def incident(incident: Incident) -> Output:
+    """Return *incident* as correlate publishes it."""
+    country = incident.place.country if incident.place else ""
+    return _output(
+        INCIDENTS,
+        incident,
+        key=incident.id,
+        headers=_cloudevent(
+            INCIDENTS,
+            ident=f"{incident.id}/{incident.version}",
+            subject=incident.id,
+            source="correlate",
+            time=incident.last_seen,
+        )
+        + _filters(incident.incident_class, country, ""),
+    )
+
+
+def cursor(cursor: Cursor) -> Output:
+    """Return *cursor* as a connector keeps it."""
+    return _output(
+        CURSORS,
+        cursor,
+        key=cursor.source,
+        headers=_cloudevent(
+            CURSORS,
+            ident=f"{cursor.source}/{cursor.updated.isoformat()}",
+            subject=cursor.source,
+            source="connectors",
+            time=cursor.updated,
+        ),
+    )
+
+
+def dead_letter(
+    record: Record, *, stage: str, kind: str, reason: str, now: datetime
+) -> Output:
+    """Return *record* as received, with the reason why *stage* put it aside.
+
+    ``kind`` groups reasons (an error's name); ``reason`` is for a person.
+    """
+    about = {
+        ORIGIN: origin_of(record),
+        DEAD_STAGE: stage,
+        DEAD_KIND: kind,
+        DEAD_REASON: reason[:2000],
+        DEAD_POSITION: str(record.position),
+        DEAD_TIME: now.isoformat(),
+    }
+    kept = tuple(header for header in record.headers if header[0] not in about)
+    return Output(
+        DEADLETTERS.name,
+        record.key,
+        record.value,
+        kept + tuple((name, text.encode()) for name, text in about.items()),
+    )
+
+
+def _entry(
+    topic: Topic,
+    record: msgspec.Struct,
+    *,
+    key: str,
+    subject: str,
+    ident: str,
+    item: RawItem,
+    extra: Headers = (),
+) -> Output:
+    headers = _cloudevent(
+        topic, ident=ident, subject=subject, source=item.source.id, time=item.fetched
+    )
+    return _output(topic, record, key=key, headers=headers + extra)
+
+
+def _output(
+    topic: Topic, record: msgspec.Struct, *, key: str, headers: Headers
+) -> Output:
+    return Output(topic.name, key.encode("utf-8", "replace"), encode(record), headers)
+
+
+def _cloudevent(
+    topic: Topic, *, ident: str, subject: str, source: str, time: datetime
+) -> Headers:
+    assert topic.record is not None, topic.name
+    kind = topic.record.__name__
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", ident.encode("utf-8", "replace")),
+        ("ce_subject", subject.encode("utf-8", "replace")),
+        ("ce_type", f"wirewatch.{kind}".encode()),
+        ("ce_source", f"/wirewatch/{source}".encode("utf-8", "replace")),
+        ("ce_time", time.isoformat().encode()),
+        ("ce_dataschema", f"wirewatch:{kind}:1".encode()),
+        ("content-type", b"application/json"),
+    )
+
+
+def _labels(item: TaggedItem) -> Headers:
+    country = next((p.country for p in item.places if p.role == "scene"), "")
+    return _filters(item.main_class, country, item.language.code)
+
+
+def _filters(label: str, country: str, language: str) -> Headers:
+    return (
+        ("ww_class", label.encode()),
+        ("ww_country", country.encode()),
+        ("ww_language", language.encode()),
+    )
+
+
+def origin_of(record: Record) -> str:
+    """Return the raw record that *record* came from; a raw one is its own origin."""
+    return record.header(ORIGIN) or str(record.position)

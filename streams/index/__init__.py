@@ -1,0 +1,1 @@
+"""Index: items and incidents into the search index, in bulk."""

@@ -1,0 +1,1 @@
+"""Two logs behind one face: Kafka in production, one SQLite file embedded."""

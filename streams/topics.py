@@ -1,0 +1,158 @@
+"""The topics: the public interface, declared in this one place.
+
+Partition counts never change in place: keys would move between partitions, and with
+them the order of an id's revisions. ``wirewatch topics create`` makes what is missing
+and refuses to work over what differs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from streams import records
+
+
+DAY_S = 86_400
+
+#: Connectors refuse larger items at the door, so that what the stages add still fits.
+RAW_MAX_BYTES = 900_000
+RECORD_MAX_BYTES = 1_048_576
+#: A dead letter holds a record of the largest size whole, and the reason beside it.
+DEADLETTER_MAX_BYTES = 2 * RECORD_MAX_BYTES
+
+#: How long the index keeps items and incidents, and the compacted topics with it.
+INDEX_KEPT_S = 2 * 365 * DAY_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topic:
+    """One topic as it must be on every log; ``name`` is without the prefix.
+
+    ``record`` is None where the value is bytes as received. ``kept_s`` is None where a
+    record stays until a newer one of its key replaces it (compaction without expiry).
+    """
+
+    name: str
+    key: str
+    partitions: int
+    record: type[msgspec.Struct] | None
+    compacted: bool
+    kept_s: int | None
+    max_bytes: int
+    writers: tuple[str, ...]
+    about: str
+
+
+RAW = Topic(
+    name="items.raw",
+    key="publisher",
+    partitions=8,
+    record=records.RawItem,
+    compacted=False,
+    kept_s=30 * DAY_S,
+    max_bytes=RECORD_MAX_BYTES,
+    writers=("connectors",),
+    about="Publications as their source gave them, with the names it knows them by.",
+)
+UNIQUE = Topic(
+    name="items.unique",
+    key="id",
+    partitions=8,
+    record=records.UniqueItem,
+    compacted=False,
+    kept_s=365 * DAY_S,
+    max_bytes=RECORD_MAX_BYTES,
+    writers=("dedupe",),
+    about="First sight of a publication, a changed text, or a withdrawal.",
+)
+TAGGED = Topic(
+    name="items.tagged",
+    key="id",
+    partitions=1,  # correlate compares everything with everything
+    record=records.TaggedItem,
+    compacted=False,
+    kept_s=30 * DAY_S,
+    max_bytes=RECORD_MAX_BYTES,
+    writers=("annotate",),
+    about="Items with their language, events and places.",
+)
+ITEMS = Topic(
+    name="items",
+    key="id",
+    partitions=8,
+    record=records.Item,
+    compacted=True,
+    kept_s=INDEX_KEPT_S,
+    max_bytes=RECORD_MAX_BYTES,
+    writers=("correlate",),
+    about="Items with their story and incidents; the highest version of an id counts.",
+)
+INCIDENTS = Topic(
+    name="incidents",
+    key="id",
+    partitions=8,
+    record=records.Incident,
+    compacted=True,
+    kept_s=INDEX_KEPT_S,
+    max_bytes=RECORD_MAX_BYTES,
+    writers=("correlate",),
+    about="Incidents, whole, each time one changes; the highest version counts.",
+)
+DEADLETTERS = Topic(
+    name="deadletters",
+    key="as received",
+    partitions=1,
+    record=None,
+    compacted=False,
+    kept_s=90 * DAY_S,
+    max_bytes=DEADLETTER_MAX_BYTES,
+    writers=("connectors", "dedupe", "annotate", "correlate", "index"),
+    about="What could not be handled, as received; the reason is in the headers.",
+)
+CURSORS = Topic(
+    name="connectors.cursors",
+    key="source id",
+    partitions=1,
+    record=records.Cursor,
+    compacted=True,
+    kept_s=None,
+    max_bytes=RECORD_MAX_BYTES,
+    writers=("connectors",),
+    about="Where each source stands; a connector goes on from here.",
+)
+
+ALL = (RAW, UNIQUE, TAGGED, ITEMS, INCIDENTS, DEADLETTERS, CURSORS)
+
+
+def group(stage: str) -> str:
+    """Return the consumer group of *stage*, which is also its Faust app's id."""
+    return f"wirewatch-{stage}"
+
+
+def changelog(stage: str, table: str, partitions: int) -> Topic:
+    """Return the topic behind a stage's table; Faust's naming, our settings."""
+    return Topic(
+        name=f"{group(stage)}-{table}-changelog",
+        key="table key",
+        partitions=partitions,
+        record=None,
+        compacted=True,
+        kept_s=None,
+        max_bytes=RECORD_MAX_BYTES,
+        writers=(stage,),
+        about=f"What {stage} remembers in its table {table!r}; not for subscribers.",
+    )
+
+
+DEDUPE_TABLE = changelog("dedupe", "publications", RAW.partitions)
+CORRELATE_TABLE = changelog("correlate", "stories", TAGGED.partitions)
+
+#: What `topics create` makes: the public topics, and the tables behind the stages.
+DECLARED = (*ALL, DEDUPE_TABLE, CORRELATE_TABLE)
+
+
+def by_name(name: str) -> Topic:
+    """Return the declared topic called *name*; KeyError if none."""
+    return {topic.name: topic for topic in DECLARED}[name]
