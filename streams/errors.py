@@ -4,6 +4,7 @@
   x PermanentError         the document's own fault: it becomes a dead letter
     - RecordError             the bytes on a topic are not the record they should be
     - OversizeError           an output is over its topic's size limit
+    - PoolCallError           work on it hangs, or kills the process that does it
   x TransientError         trying again can help: the stage waits, visibly, for ever
     - NotStoredError          the log did not take the records
     - IndexUnavailableError   the search index cannot be reached, or is too busy
@@ -13,6 +14,7 @@
     - AlreadyRunningError     another process works on this data folder
     - TopicMismatchError      a topic is not what the code needs it to be
     - RefusalRunError         so many refusals in a row that it is not the documents
+    - PoolBrokenError         worker processes cannot be started, or are closed
   x SettingsError          the configuration does not describe a runnable system
   x QueryError             a search query cannot be understood; says where
   x SourceError            a source was read, and what it gave is unusable
@@ -23,6 +25,8 @@ put aside, everything else waits or stops.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 
 class WirewatchError(Exception):
@@ -39,6 +43,17 @@ class RecordError(PermanentError):
 
 class OversizeError(PermanentError):
     """A record is larger than its topic allows."""
+
+
+class PoolCallError(PermanentError):
+    """A call in a worker process did not come back; ``kind`` is timeout or crash."""
+
+    def __init__(self, kind: Literal["timeout", "crash"], message: str) -> None:
+        super().__init__(kind, message)
+        self.kind = kind
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.args[1]}"
 
 
 class TransientError(WirewatchError):
@@ -78,6 +93,10 @@ class TopicMismatchError(FatalError):
 
 class RefusalRunError(FatalError):
     """More refusals in a row than documents alone can explain."""
+
+
+class PoolBrokenError(FatalError):
+    """The worker processes cannot be started, or are closed already."""
 
 
 class SettingsError(WirewatchError):

@@ -1,0 +1,341 @@
+"""Worker processes for what would block the event loop, or may hang or crash.
+
+Parsing hostile bytes and reading texts are work for other processes: a document that
+makes a parser loop or die costs its own call, and nothing else.
+
+Not concurrent.futures (one death breaks the whole pool) and not pebble (an *idle*
+worker's death breaks its whole pool, tried with 5.2.3; its workers share a pipe and
+locks that a killed one takes with it). Here each worker has a socket of its own and
+nothing is shared, so killing one at any moment is safe; a call costs 60 us on top of
+its work (pebble: 155).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import pickle
+import signal
+import socket
+import struct
+import threading
+import traceback
+
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import resource_tracker
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from types import TracebackType
+from typing import Any, BinaryIO, ParamSpec, Self, TypeVar, cast
+
+import structlog
+
+from streams.errors import PoolBrokenError, PoolCallError
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: A new interpreter, its imports and the initializer, on a machine that is busy.
+START_TIMEOUT_S = 120.0
+#: A call whose worker dies is tried once more: the cause may lie elsewhere (the OOM
+#: killer, a person). A document that kills two workers is at fault itself.
+CRASHES_MAX = 2
+#: A worker ends itself so long after its call's time-out, should nobody end it.
+ORPHAN_GRACE_S = 5.0
+
+_SPAWN = multiprocessing.get_context("spawn")
+_LENGTH = struct.Struct("!Q")
+#: They reach the whole process group; stopping is the parent's business.
+_PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_log = structlog.get_logger()
+
+
+class Pool:
+    """A fixed number of supervised worker processes. Use as an async context manager.
+
+    ``timeout_s`` bounds each call, ``initializer`` runs first in each worker. Entering
+    waits until every worker is ready and raises PoolBrokenError if one cannot start.
+    Leaving kills the workers at once; what still runs ends in PoolBrokenError.
+    """
+
+    def __init__(
+        self,
+        processes: int,
+        *,
+        timeout_s: float,
+        initializer: Callable[[], None] | None = None,
+        name: str,
+    ) -> None:
+        assert processes > 0, processes
+        self.processes = processes
+        self._timeout_s = timeout_s
+        self._initializer = initializer
+        self._name = name
+        self._closed = False
+        self._workers: set[_Worker] = set()
+        #: One entry a process; None where a worker has yet to be started. Last in,
+        #: first out: a warm worker is better than a cold one.
+        self._slots: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
+
+    async def __aenter__(self) -> Self:
+        starts = [asyncio.create_task(self._start()) for _ in range(self.processes)]
+        try:
+            for worker in await asyncio.gather(*starts):
+                self._slots.put_nowait(worker)
+        except BaseException:
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closed = True
+        for worker in tuple(self._workers):
+            self._end(worker)
+
+    async def run(
+        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Return what *function* returns; it and its arguments must pickle.
+
+        Raises what it raises, with the worker's traceback as a note; PoolCallError when
+        it takes longer than ``timeout_s`` or its worker dies. Cancelling the caller
+        ends the work.
+        """
+        call = pickle.dumps((function, args, kwargs), pickle.HIGHEST_PROTOCOL)
+        for crashes in range(1, CRASHES_MAX + 1):
+            try:
+                reply = await self._ask(call)
+            except _WorkerDiedError as death:
+                named = getattr(function, "__qualname__", repr(function))
+                _log.warning(
+                    "pool.worker_died",
+                    pool=self._name,
+                    function=named,
+                    exit_code=death.exit_code,
+                    crashes=crashes,
+                )
+                why = f"{named}: its worker died {crashes} times ({death})"
+                continue
+            succeeded, result = _loads(reply)
+            if not succeeded:
+                raise result
+            return cast(T, result)
+        raise PoolCallError("crash", why)
+
+    async def _ask(self, call: bytes) -> bytes:
+        worker = await self._slots.get()
+        kept: _Worker | None = None
+        try:
+            if worker is None or worker.gone:
+                if worker is not None:
+                    self._end(worker)
+                worker = await self._start()
+            reply = await worker.ask(call, self._timeout_s)
+            kept = worker
+        except TimeoutError:
+            raise PoolCallError(
+                "timeout", f"no answer within {self._timeout_s:g} s ({self._name})"
+            ) from None
+        finally:
+            if kept is None and worker is not None:
+                self._end(worker)
+            self._slots.put_nowait(kept)
+        return reply
+
+    async def _start(self) -> _Worker:
+        if self._closed:
+            raise PoolBrokenError(f"the pool {self._name!r} is closed")
+        worker = await _Worker.launch(self._name, self._initializer, self._timeout_s)
+        self._workers.add(worker)
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                succeeded, error = _loads(await worker.receive())
+        except (TimeoutError, _WorkerDiedError) as failure:
+            self._end(worker)
+            raise PoolBrokenError(
+                f"a worker of {self._name!r} does not start: {failure or 'no answer'}"
+            ) from failure
+        except BaseException:
+            self._end(worker)
+            raise
+        if not succeeded:
+            self._end(worker)
+            raise PoolBrokenError(
+                f"a worker of {self._name!r} does not start: {error!r}"
+            ) from error
+        return worker
+
+    def _end(self, worker: _Worker) -> None:
+        self._workers.discard(worker)
+        worker.kill()
+
+
+class _WorkerDiedError(Exception):
+    """The other end of the socket is gone."""
+
+    def __init__(self, exit_code: int | None) -> None:
+        self.exit_code = exit_code
+        if exit_code is not None and exit_code < 0:
+            super().__init__(signal.Signals(-exit_code).name)
+        else:
+            super().__init__(f"exit code {exit_code}")
+
+
+class _Worker:
+    """One process, seen from its parent."""
+
+    def __init__(
+        self,
+        process: SpawnProcess,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def launch(
+        cls, name: str, initializer: Callable[[], None] | None, timeout_s: float
+    ) -> _Worker:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = _SPAWN.Process(
+                target=_serve,
+                args=(theirs, initializer, timeout_s + ORPHAN_GRACE_S),
+                name=name,
+                daemon=True,
+            )
+            _start_deaf(process)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        return cls(process, reader, writer)
+
+    @property
+    def gone(self) -> bool:
+        return self._reader.at_eof()
+
+    async def ask(self, call: bytes, timeout_s: float) -> bytes:
+        async with asyncio.timeout(timeout_s):
+            try:
+                self._writer.write(_LENGTH.pack(len(call)))
+                self._writer.write(call)
+                await self._writer.drain()
+            except OSError:
+                raise _WorkerDiedError(await self._exit_code()) from None
+            return await self.receive()
+
+    async def receive(self) -> bytes:
+        try:
+            header = await self._reader.readexactly(_LENGTH.size)
+            return await self._reader.readexactly(*_LENGTH.unpack(header))
+        except (asyncio.IncompleteReadError, OSError):
+            raise _WorkerDiedError(await self._exit_code()) from None
+
+    async def _exit_code(self) -> int | None:
+        # The kernel closes a dying process's sockets just before it can be waited for.
+        await asyncio.to_thread(self._process.join, 1.0)
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        self._writer.transport.abort()
+        self._process.kill()
+        self._process.join()
+
+
+def _start_deaf(process: SpawnProcess) -> None:
+    """Start *process* with the parent's signals blocked from its first instruction."""
+    # Once it runs, starting a process leaves the signal mask alone.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _PARENTS_SIGNALS)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(
+    sock: socket.socket, initializer: Callable[[], None] | None, life_s: float
+) -> None:
+    """Answer calls until the parent hangs up: what a worker process does."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    calls, replies = sock.makefile("rb"), sock.makefile("wb")
+    with suppress(BrokenPipeError, ConnectionResetError):
+        _reply(replies, initializer or _nothing, (), {})
+        while header := calls.read(_LENGTH.size):
+            call = calls.read(*_LENGTH.unpack(header))
+            # The default action of SIGALRM ends the process even where C code keeps
+            # the interpreter from running: the last resort when the parent is gone.
+            signal.setitimer(signal.ITIMER_REAL, life_s)
+            try:
+                function, args, kwargs = _loads(call)
+            except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
+                _send(replies, succeeded=False, result=_portable(error))
+            else:
+                _reply(replies, function, args, kwargs)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    # Not sys.exit: flushing the socket's file would fail, and there is nothing to keep.
+    os._exit(0)
+
+
+def _nothing() -> None:
+    """Initialise nothing."""
+
+
+def _reply(
+    replies: BinaryIO,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    try:
+        result = function(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
+        _send(replies, succeeded=False, result=_portable(error))
+        return
+    _send(replies, succeeded=True, result=result)
+
+
+def _send(replies: BinaryIO, *, succeeded: bool, result: object) -> None:
+    try:
+        data = pickle.dumps((succeeded, result), pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # noqa: BLE001 - pickle raises what an object's hooks raise
+        data = pickle.dumps((False, _portable(error)), pickle.HIGHEST_PROTOCOL)
+    replies.write(_LENGTH.pack(len(data)))
+    replies.write(data)
+    replies.flush()
+
+
+def _portable(error: Exception) -> Exception:
+    """Return *error*, or what can be said of it if it does not survive pickling."""
+    note = "in the worker:\n" + "".join(traceback.format_exception(error))
+    try:
+        copied = _loads(pickle.dumps(error))
+        assert isinstance(copied, Exception)
+    except Exception:  # noqa: BLE001 - pickle raises what an object's hooks raise
+        copied = RuntimeError(f"{type(error).__name__}: {error}")
+    copied.add_note(note)
+    return copied
+
+
+def _loads(data: bytes) -> Any:
+    return pickle.loads(data)  # noqa: S301 - from our own process, over a private socket
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

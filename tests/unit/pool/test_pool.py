@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from streams.errors import PoolBrokenError, PoolCallError
+from streams.pool import Pool
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def hang() -> None:
+    time.sleep(600)
+
+
+def hang_in_c() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    sum(range(10**12))
+
+
+def die() -> None:
+    os._exit(3)
+
+
+def die_first_time(flag: str) -> str:
+    if not os.path.exists(flag):  # noqa: PTH110 - runs in a bare worker
+        open(flag, "w").close()  # noqa: PTH123
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "second time"
+
+
+def refuse() -> None:
+    raise ValueError("not this one")
+
+
+class StubbornError(Exception):
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+def refuse_stubbornly() -> None:
+    raise StubbornError(1, 2)
+
+
+def give_a_lambda() -> Callable[[], int]:
+    return lambda: 1
+
+
+def no_model() -> None:
+    raise FileNotFoundError("model.bin")
+
+
+def large(size: int) -> bytes:
+    return b"x" * size
+
+
+async def test_a_call_returns_what_the_function_returns() -> None:
+    async with Pool(2, timeout_s=10, name="test") as pool:
+        results = await asyncio.gather(*(pool.run(double, n) for n in range(50)))
+        assert results == [2 * n for n in range(50)]
+        assert len(await pool.run(large, 20_000_000)) == 20_000_000
+        assert len(await pool.run(bytes, b"y" * 20_000_000)) == 20_000_000
+
+
+async def test_what_the_function_raises_comes_back() -> None:
+    async with Pool(1, timeout_s=10, name="test") as pool:
+        with pytest.raises(ValueError, match="not this one") as caught:
+            await pool.run(refuse)
+        assert "in refuse" in caught.value.__notes__[0]
+        with pytest.raises(RuntimeError, match="StubbornError: 1 and 2"):
+            await pool.run(refuse_stubbornly)
+        with pytest.raises(Exception, match="pickle"):
+            await pool.run(give_a_lambda)
+        with pytest.raises(Exception, match="pickle"):
+            await pool.run(lambda: 1)
+        assert await pool.run(double, 4) == 8
+
+
+async def test_a_hanging_call_costs_only_itself() -> None:
+    async with Pool(2, timeout_s=1.0, name="test") as pool:
+        hanging = asyncio.create_task(pool.run(hang))
+        busy = asyncio.create_task(pool.run(hang_in_c))
+        for call in (hanging, busy):
+            with pytest.raises(PoolCallError) as caught:
+                await call
+            assert caught.value.kind == "timeout"
+        assert await pool.run(double, 4) == 8
+
+
+async def test_a_dying_worker_costs_only_its_call() -> None:
+    async with Pool(2, timeout_s=10, name="test") as pool:
+        dying = asyncio.create_task(pool.run(die))
+        assert await pool.run(double, 4) == 8
+        with pytest.raises(PoolCallError, match=r"crash: die: .*exit code 3") as caught:
+            await dying
+        assert caught.value.kind == "crash"
+        assert await pool.run(double, 5) == 10
+
+
+async def test_a_death_from_outside_costs_nothing(tmp_path: Path) -> None:
+    async with Pool(2, timeout_s=10, name="test") as pool:
+        for worker in [p for p in psutil.Process().children() if _is_worker(p)]:
+            worker.kill()
+        assert await pool.run(double, 4) == 8
+        assert await pool.run(die_first_time, str(tmp_path / "flag")) == "second time"
+
+
+async def test_cancelling_a_call_ends_its_work() -> None:
+    async with Pool(1, timeout_s=60, name="test") as pool:
+        call = asyncio.create_task(pool.run(hang))
+        await asyncio.sleep(0.05)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await pool.run(double, 4) == 8
+
+
+async def test_closing_is_quick_and_ends_what_runs() -> None:
+    async with Pool(2, timeout_s=600, name="test") as pool:
+        calls = [asyncio.create_task(pool.run(hang)) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        workers = [p for p in psutil.Process().children() if _is_worker(p)]
+        began = time.monotonic()
+    assert time.monotonic() - began < 2
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(outcome, PoolBrokenError) for outcome in outcomes)
+    assert not any(worker.is_running() for worker in workers)
+
+
+async def test_a_worker_that_cannot_start_says_why() -> None:
+    with pytest.raises(PoolBrokenError, match=r"does not start.*model\.bin"):
+        async with Pool(2, timeout_s=10, initializer=no_model, name="reader"):
+            pass
+
+
+async def test_signals_to_the_group_do_not_reach_the_workers() -> None:
+    async with Pool(1, timeout_s=10, name="test") as pool:
+        pid = await pool.run(os.getpid)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(pid, number)
+        assert await pool.run(os.getpid) == pid
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_workers_die_with_their_parent(busy: bool) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, "busy" if busy else "idle"],
+        stdout=subprocess.PIPE,
+    )
+    assert parent.stdout is not None
+    with parent, parent.stdout:
+        assert parent.stdout.readline() == b"ready\n"
+        workers = [p for p in psutil.Process(parent.pid).children() if _is_worker(p)]
+        assert len(workers) == 2
+        parent.kill()
+        _, alive = psutil.wait_procs(workers, timeout=5)
+    assert alive == []
+
+
+PARENT = """
+import asyncio, sys, time
+from streams.pool import Pool
+
+async def main():
+    async with Pool(2, timeout_s=600, name="orphans") as pool:
+        if sys.argv[1] == "busy":
+            calls = [asyncio.create_task(pool.run(time.sleep, 600)) for _ in range(2)]
+            await asyncio.sleep(0.2)
+        print("ready", flush=True)
+        await asyncio.sleep(600)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    return "spawn_main" in " ".join(process.cmdline())
