@@ -156,3 +156,11 @@ DECLARED = (*ALL, DEDUPE_TABLE, CORRELATE_TABLE)
 def by_name(name: str) -> Topic:
     """Return the declared topic called *name*; KeyError if none."""
     return {topic.name: topic for topic in DECLARED}[name]
+
+
+_LIMITS = {topic.name: topic.max_bytes for topic in DECLARED}
+
+
+def size_limit(name: str) -> int:
+    """Return how large a record of topic *name* may be, key and value, in bytes."""
+    return _LIMITS.get(name, RECORD_MAX_BYTES)

@@ -14,7 +14,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
-from streams.topics import Topic
+from streams.errors import OversizeError
+from streams.topics import Topic, size_limit
 
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -76,8 +77,18 @@ class Record(NamedTuple):
         return ""
 
 
+def check_size(output: Output) -> None:
+    """Raise OversizeError for a record that is larger than its topic allows."""
+    size = len(output.key or b"") + len(output.value or b"")
+    limit = size_limit(output.topic)
+    if size > limit:
+        raise OversizeError(
+            f"a record for {output.topic} has {size} bytes, the limit is {limit}"
+        )
+
+
 class Log(Protocol):
-    """One log, opened. Use as an async context manager; see :func:`open_log`.
+    """One log, opened. Use as an async context manager; see ``streams.log.opening``.
 
     Every method may raise
     :class:`~streams.errors.TransientError` when the log cannot be reached, and
@@ -99,7 +110,7 @@ class Log(Protocol):
         """Store *outputs* from outside, in order within a partition.
 
         Returns where each one lies, in the order given, when all are durable. Raises
-        NotStoredError; some may be stored all the same.
+        NotStoredError (some may be stored all the same) and OversizeError (none is).
         """
 
     async def partitions(self, topic: str) -> int:

@@ -1,0 +1,98 @@
+"""One worker a log, and how other processes tell it that there is something to read.
+
+The lock is a ``flock`` and ends with its process, however that ends. The bell is a
+FIFO: ringing is a hint that saves waiting, never the only way to find a record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from streams.errors import AlreadyRunningError
+
+
+@contextlib.contextmanager
+def locked(fd: int) -> Iterator[None]:
+    """Hold the lock on *fd*: writers of several processes take turns.
+
+    SQLite's own busy handler polls (up to 100 ms); the kernel wakes the next one.
+    """
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def worker_runs(path: Path) -> bool:
+    """Whether some process works on the log at *path* now."""
+    lock = os.open(f"{path}.worker", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def ring(path: Path) -> None:
+    """Tell the worker of the log at *path*, if there is one, to look again."""
+    with contextlib.suppress(OSError):  # no worker, or one that has been rung already
+        bell = os.open(f"{path}.bell", os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            os.write(bell, b"!")
+        finally:
+            os.close(bell)
+
+
+class Post:
+    """The worker's place at a log: taken by one process at a time."""
+
+    def __init__(self, path: Path, on_ring: Callable[[], None]) -> None:
+        self._path = path
+        self._on_ring = on_ring
+        self._lock: int | None = None
+        self._bell: int | None = None
+
+    def take(self) -> None:
+        """Become the one worker; AlreadyRunningError when there is another."""
+        lock = os.open(f"{self._path}.worker", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise AlreadyRunningError(
+                f"another worker runs on {self._path}: the embedded log takes one at a "
+                "time; stop that one, or use Kafka for more"
+            ) from None
+        with contextlib.suppress(FileExistsError):
+            os.mkfifo(f"{self._path}.bell", 0o600)
+        self._lock = lock
+        self._bell = os.open(f"{self._path}.bell", os.O_RDWR | os.O_NONBLOCK)
+        asyncio.get_running_loop().add_reader(self._bell, self._rung)
+
+    def leave(self) -> None:
+        """Make room for another worker."""
+        if self._bell is not None and self._lock is not None:
+            asyncio.get_running_loop().remove_reader(self._bell)
+            os.close(self._bell)
+            os.close(self._lock)
+            self._bell = self._lock = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether this process works here."""
+        return self._lock is not None
+
+    def _rung(self) -> None:
+        assert self._bell is not None
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._bell, 65536)
+        self._on_ring()
