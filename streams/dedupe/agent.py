@@ -1,0 +1,12 @@
+"""The dedupe stage, as the loop runs it."""
+
+from __future__ import annotations
+
+from streams.dedupe.decide import decide
+from streams.stage import Stage
+from streams.topics import DEDUPE_TABLE, RAW
+
+
+def stage() -> Stage:
+    """Return the stage that turns ``items.raw`` into ``items.unique``."""
+    return Stage(name="dedupe", sources=(RAW,), decide=decide, table=DEDUPE_TABLE)

@@ -1,0 +1,183 @@
+"""Decide what a raw record is: a first sight, a new revision, a withdrawal, or a copy.
+
+A *revision* is a change of text within one source's sequence. Feeds of one publisher
+that disagree (a teaser here, the whole text there; one an hour behind the other) are
+noted beside each other and never make revisions in turn.
+
+Everything is a function of the record and the table, and each record may come again:
+the table names the record that caused a publication's present state; that one, and no
+other, is answered with the same bytes again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple, cast
+
+import msgspec
+
+from streams import events
+from streams.dedupe import memory
+from streams.dedupe.publication import (
+    NAMES_MAX,
+    Publication,
+    Sequence,
+    Sight,
+    alias_key,
+    content_of,
+    dump,
+    first,
+    ident_of,
+    load,
+    names_of,
+    publication_key,
+)
+from streams.log.face import Record
+from streams.records import RawItem, UniqueItem
+from streams.stage import Decision, Received, State
+
+
+#: A claimed date of publication further from the fetch than this is not believed.
+PUBLISHED_BEFORE_FETCH_MAX = timedelta(days=365)
+PUBLISHED_AFTER_FETCH_MAX = timedelta(days=1)
+
+
+class Judgement(NamedTuple):
+    """What a publication is after a record, and whether readers hear of it."""
+
+    publication: Publication
+    emitted: bool
+
+
+def decide(received: Received, state: State) -> Decision:
+    """Return what the raw record *received* leads to, given dedupe's table."""
+    item = cast(RawItem, received.data)
+    sight = look(received.record, item)
+    names = names_of(item, sight.content_hash)
+    ident, free, own = _resolve(names, state)
+    stored = state.get(publication_key(ident))
+    known = load(stored) if stored is not None else None
+
+    after, emitted = judge(known, sight)
+    after = _named(after, free + own)
+    if after is not known or memory.is_fading(after, sight):
+        after = memory.touched(after, sight)
+    writes: dict[bytes, bytes | None] = {
+        alias_key(name): ident.encode()
+        for name in (free + own if emitted else free)
+        if name in after.names
+    }
+    if emitted or memory.is_touched_by(after, sight):
+        writes[publication_key(ident)] = dump(after)
+        writes |= memory.places(ident, after, known)
+    memory.sweep(sight, state, writes)
+    if not emitted:
+        return Decision((), writes)
+    return Decision((events.unique(_as_unique(item, sight, ident, after)),), writes)
+
+
+def judge(known: Publication | None, sight: Sight) -> Judgement:
+    """Return what *sight* makes of the publication it belongs to (None: a new one)."""
+    if known is None:
+        return Judgement(first(sight, anchor_of(sight)), emitted=True)
+    before = known.sequence(sight.source)
+    if before is not None and _is_replay(before, sight):
+        return Judgement(known, known.cause == (sight.partition, sight.offset))
+    if before is not None and before.mark == sight.mark:
+        return Judgement(known, emitted=False)
+    noted = known.noting(sight)
+    if _makes_revision(known, before, sight):
+        return Judgement(noted.showing(sight, known.revision + 1), emitted=True)
+    if before is None and _tells_more(known, sight):
+        return Judgement(noted.showing(sight, known.revision), emitted=True)
+    return Judgement(noted, emitted=False)
+
+
+def _is_replay(before: Sequence, sight: Sight) -> bool:
+    return before.partition == sight.partition and sight.offset <= before.offset
+
+
+def _makes_revision(known: Publication, before: Sequence | None, sight: Sight) -> bool:
+    if sight.state == "withdrawn":
+        return known.state == "present"
+    if before is None:
+        return False
+    if sight.source == known.shown:
+        return True
+    if known.state == "withdrawn" and not before.mark:
+        return True  # this source had withdrawn it too, and now takes that back
+    return sight.content_hash not in known.history
+
+
+def _tells_more(known: Publication, sight: Sight) -> bool:
+    """Whether a second feed's first text is the fuller one of the two."""
+    return (
+        known.state == sight.state == "present"
+        and sight.length > known.length
+        and sight.content_hash not in known.history
+    )
+
+
+def look(record: Record, item: RawItem) -> Sight:
+    """Return *record*, which holds *item*, as dedupe looks at it."""
+    content_hash, length = content_of(item)
+    return Sight(
+        source=item.source.id,
+        state=item.state,
+        content_hash=content_hash,
+        length=length,
+        partition=record.partition,
+        offset=record.offset,
+        appended_ms=record.timestamp_ms,
+        fetched=item.fetched,
+        published=item.published,
+    )
+
+
+def anchor_of(sight: Sight) -> datetime:
+    """Return the time that decides the index month: as claimed, if that can be."""
+    if sight.published is None:
+        return sight.fetched
+    ahead = sight.published - sight.fetched
+    if -PUBLISHED_BEFORE_FETCH_MAX <= ahead <= PUBLISHED_AFTER_FETCH_MAX:
+        return sight.published
+    return sight.fetched
+
+
+def _resolve(names: list[str], state: State) -> tuple[str, list[str], list[str]]:
+    """Return the id that *names* belong to; the names nobody has; those it has itself.
+
+    The strongest known name decides. A name of another publication stays with it.
+    """
+    owners = [state.get(alias_key(name)) for name in names]
+    owner = next((one for one in owners if one is not None), None)
+    ident = ident_of(names[0]) if owner is None else owner.decode()
+    free = [name for name, one in zip(names, owners, strict=True) if one is None]
+    own = [
+        name
+        for name, one in zip(names, owners, strict=True)
+        if one is not None and one == owner
+    ]
+    return ident, free, own
+
+
+def _named(publication: Publication, names: list[str]) -> Publication:
+    added = tuple(name for name in names if name not in publication.names)
+    room = NAMES_MAX - len(publication.names)
+    if not added or room <= 0:
+        return publication
+    return msgspec.structs.replace(publication, names=publication.names + added[:room])
+
+
+def _as_unique(
+    item: RawItem, sight: Sight, ident: str, publication: Publication
+) -> UniqueItem:
+    return UniqueItem(
+        **msgspec.structs.asdict(item),
+        id=ident,
+        revision=publication.revision,
+        content_hash=sight.content_hash,
+        first_seen=publication.first_seen,
+        anchor=publication.anchor,
+        seen_in=publication.seen_in,
+    )

@@ -1,0 +1,110 @@
+"""Forgetting: what nobody has sent for long leaves dedupe's table.
+
+Every publication stands in the table once more, under the record that touched it last
+(``t/PARTITION/OFFSET``), which is an order of age that needs no list. Every few records
+the sweep looks at the oldest of these. The clock is the append time of the records, so
+that the same log gives the same table.
+
+A publication that is still sent, though it never changes, is touched from time to time:
+it must not be taken for a new one when its feed outlives the memory.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.dedupe.publication import (
+    Publication,
+    Sight,
+    alias_key,
+    load,
+    publication_key,
+    sweep_key,
+    touch_key,
+)
+from streams.stage import State
+from streams.topics import INDEX_KEPT_S
+
+
+DAY_MS = 86_400_000
+
+#: As long as the index may hold an item (its month ends up to 31 days later, and an
+#: anchor may lie a day ahead). Forgotten earlier, a publication that returns would get a
+#: new anchor, and so stand in two monthly indices under one id.
+REMEMBERED_MS = INDEX_KEPT_S * 1000 + 40 * DAY_MS
+#: A copy of something that was touched longer ago than this touches it again.
+FADING_MS = 30 * DAY_MS
+#: What a crash may send through dedupe again is never forgotten: that is less than this
+#: many records of a partition.
+REPLAYED_MAX = 50_000
+#: One record in so many sweeps so many places: faster than records come.
+SWEEP_EVERY = 16
+SWEEP_PLACES = 64
+
+
+def is_fading(publication: Publication, sight: Sight) -> bool:
+    """Whether *publication* was touched so long ago that a copy should renew it."""
+    return sight.appended_ms - publication.touched[2] > FADING_MS
+
+
+def touched(publication: Publication, sight: Sight) -> Publication:
+    """Return *publication* as last touched by *sight*'s record."""
+    place = (sight.partition, sight.offset, sight.appended_ms)
+    return msgspec.structs.replace(publication, touched=place)
+
+
+def is_touched_by(publication: Publication, sight: Sight) -> bool:
+    """Whether *sight*'s record touched *publication* last: now, or before a crash."""
+    return publication.touched[:2] == (sight.partition, sight.offset)
+
+
+def places(
+    ident: str, after: Publication, before: Publication | None
+) -> dict[bytes, bytes | None]:
+    """Return the entries that put *ident* into the order of age, and out of its old place."""
+    moved: dict[bytes, bytes | None] = {}
+    if before is not None:
+        moved[touch_key(*before.touched[:2])] = None
+    moved[touch_key(*after.touched[:2])] = ident.encode()
+    return moved
+
+
+def sweep(sight: Sight, state: State, writes: dict[bytes, bytes | None]) -> None:
+    """Add to *writes* what *sight*'s record makes dedupe forget.
+
+    Names go before the publication, and that before its place in the order: whatever
+    part of this is stored when a worker dies, the next sweep can go on from it.
+    """
+    if sight.offset % SWEEP_EVERY:
+        return
+    key = sweep_key(sight.partition)
+    stored = state.get(key)
+    start = int(stored) if stored is not None else sight.offset
+    place = start
+    last = min(start + SWEEP_PLACES, sight.offset - REPLAYED_MAX)
+    while place < last and _forget(place, sight, state, writes):
+        place += 1
+    if stored is None or place != start:
+        writes[key] = b"%d" % place
+
+
+def _forget(
+    place: int, sight: Sight, state: State, writes: dict[bytes, bytes | None]
+) -> bool:
+    """Forget what was touched at *place* last; False if it is too young for that."""
+    key = touch_key(sight.partition, place)
+    ident = state.get(key) if key not in writes else writes[key]
+    if ident is None:
+        return True
+    value = state.get(publication_key(ident.decode()))
+    if value is not None:
+        publication = load(value)
+        if publication.touched[:2] == (sight.partition, place):
+            if sight.appended_ms - publication.touched[2] <= REMEMBERED_MS:
+                return False
+            for name in publication.names:
+                if state.get(alias_key(name)) == ident:
+                    writes[alias_key(name)] = None
+            writes[publication_key(ident.decode())] = None
+    writes[key] = None
+    return True

@@ -1,0 +1,220 @@
+"""What dedupe remembers: publications, the names they go by, and when they last moved.
+
+Four kinds of entries stand in the table, told apart by the first letter of the key:
+
+=====================  ================================================================
+``a/NAME``             id of the publication that a name belongs to; never changes hands
+``p/ID``               a :class:`Publication`, as a MessagePack array
+``t/PARTITION/OFFSET``  id of the publication that was last touched by that record
+``s/PARTITION``        where the sweep of ``t/`` stands (:mod:`streams.dedupe.memory`)
+=====================  ================================================================
+
+A NAME is the fingerprint of publisher, kind and value of an identity: nothing is ever
+compared across publishers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Self
+
+import msgspec
+
+from streams.records import Identity, RawItem, Sighting, State
+from streams.text import fingerprint, normalize
+
+
+#: Texts that were shown; one of them coming back from another feed is no news.
+HISTORY_MAX = 32
+#: A publication that goes by so many names takes no more of them.
+NAMES_MAX = 64
+
+_STRENGTH = {"guid": 0, "link": 1, "text": 2}
+
+
+class Sight(msgspec.Struct, frozen=True, kw_only=True):
+    """One record, as far as dedupe looks at it."""
+
+    source: str
+    state: State
+    content_hash: str
+    #: Code points of the normalised text.
+    length: int
+    partition: int
+    offset: int
+    #: Append time, in milliseconds from the Unix epoch.
+    appended_ms: int
+    fetched: datetime
+    published: datetime | None
+
+    @property
+    def mark(self) -> str:
+        """What the source says now: the hash of its text, or '' for a withdrawal."""
+        return self.content_hash if self.state == "present" else ""
+
+
+class Sequence(msgspec.Struct, frozen=True, array_like=True):
+    """Where one source stands with a publication: what it says, and since when."""
+
+    source: str
+    #: As :attr:`Sight.mark`.
+    mark: str
+    partition: int
+    offset: int
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One publication of one publisher, over all sources that carry it."""
+
+    revision: int
+    state: State
+    #: Of the text that is shown, and whose text that is.
+    content_hash: str
+    length: int
+    shown: str
+    #: Partition and offset of the record that was emitted last.
+    cause: tuple[int, int]
+    #: As they were when the cause was emitted; later notes travel with the next one.
+    seen_in: tuple[Sighting, ...] = ()
+    first_seen: datetime
+    anchor: datetime
+    sequences: tuple[Sequence, ...]
+    #: Hashes of the texts that were shown, latest last.
+    history: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    #: Partition, offset and append time of the record that wrote this last.
+    touched: tuple[int, int, int]
+
+    def sequence(self, source: str) -> Sequence | None:
+        """Return where *source* stands; None if it never carried this."""
+        for sequence in self.sequences:
+            if sequence.source == source:
+                return sequence
+        return None
+
+    def noting(self, sight: Sight) -> Self:
+        """Return this with what *sight*'s source says now; nothing else changes."""
+        now = Sequence(sight.source, sight.mark, sight.partition, sight.offset)
+        known = self.sequence(sight.source) is not None
+        return msgspec.structs.replace(
+            self,
+            sequences=tuple(
+                now if one.source == sight.source else one for one in self.sequences
+            )
+            if known
+            else (*self.sequences, now),
+        )
+
+    def showing(self, sight: Sight, revision: int) -> Self:
+        """Return this with *sight*, which must be noted, as what readers get."""
+        content = sight.content_hash
+        history = self.history
+        if sight.state == "present":
+            kept = tuple(one for one in history if one != content)
+            history = (*kept, content)[-HISTORY_MAX:]
+        return msgspec.structs.replace(
+            self,
+            revision=revision,
+            state=sight.state,
+            content_hash=content,
+            length=sight.length,
+            shown=sight.source,
+            cause=(sight.partition, sight.offset),
+            seen_in=tuple(
+                Sighting(source=one.source, same_text=one.mark == content)
+                for one in self.sequences
+                if one.source != sight.source
+            ),
+            history=history,
+        )
+
+
+_encode: Callable[[Publication], bytes] = msgspec.msgpack.Encoder().encode
+_decode: Callable[[bytes], Publication] = msgspec.msgpack.Decoder(Publication).decode
+
+
+def first(sight: Sight, anchor: datetime) -> Publication:
+    """Return the publication that *sight* is the first of."""
+    return Publication(
+        revision=1,
+        state=sight.state,
+        content_hash=sight.content_hash,
+        length=sight.length,
+        shown=sight.source,
+        cause=(sight.partition, sight.offset),
+        first_seen=sight.fetched.astimezone(UTC),
+        anchor=anchor.astimezone(UTC),
+        sequences=(Sequence(sight.source, sight.mark, sight.partition, sight.offset),),
+        history=(sight.content_hash,) if sight.state == "present" else (),
+        touched=(sight.partition, sight.offset, sight.appended_ms),
+    )
+
+
+def dump(publication: Publication) -> bytes:
+    """Return *publication* as the table holds it."""
+    return _encode(publication)
+
+
+def load(value: bytes) -> Publication:
+    """Return the publication in *value*, from a ``p/`` entry."""
+    return _decode(value)
+
+
+def alias_key(name: str) -> bytes:
+    """Return the key under which the owner of *name* stands."""
+    return b"a/" + name.encode()
+
+
+def publication_key(ident: str) -> bytes:
+    """Return the key of the publication *ident*."""
+    return b"p/" + ident.encode()
+
+
+def touch_key(partition: int, offset: int) -> bytes:
+    """Return the key of what the record there touched last."""
+    return b"t/%d/%d" % (partition, offset)
+
+
+def sweep_key(partition: int) -> bytes:
+    """Return the key of the sweep's standing in *partition*."""
+    return b"s/%d" % partition
+
+
+def ident_of(name: str) -> str:
+    """Return the id of a publication whose strongest name at first sight is *name*."""
+    return "i" + name
+
+
+def content_of(item: RawItem) -> tuple[str, int]:
+    """Return the fingerprint of *item*'s normalised title and text; the text's length."""
+    text = normalize(item.text)
+    return fingerprint(normalize(item.title), text), len(text)
+
+
+def names_of(item: RawItem, content_hash: str) -> list[str]:
+    """Return the names that *item* goes by, strongest first; at least one.
+
+    An item whose source gave nothing usable is named by its content: it may be a copy
+    that nobody recognises, but it is never dropped.
+    """
+    usable = sorted(
+        (one for one in item.identities if one.usable and one.value),
+        key=lambda one: _STRENGTH[one.kind],
+    ) or [_last_resort(item, content_hash)]
+    return list(
+        dict.fromkeys(
+            fingerprint(item.publisher, one.kind, one.value) for one in usable
+        )
+    )
+
+
+def _last_resort(item: RawItem, content_hash: str) -> Identity:
+    if item.title.strip() or item.text.strip():
+        return Identity(kind="text", value=content_hash)
+    if item.link:
+        return Identity(kind="link", value=item.link)
+    for one in item.identities:
+        if one.value:
+            return one
+    return Identity(kind="guid", value=item.source.id)
