@@ -170,6 +170,25 @@ def dead_letter(
     )
 
 
+def refused_at_door(
+    *, stage: str, source: str, kind: str, reason: str, document: Mapping[str, object]
+) -> Output:
+    """Return the dead letter for what a connector did not let onto ``items.raw``.
+
+    There is no record to keep: the value is ``document``, a description (SHA-256, size)
+    of what *source* gave; the headers are those of :func:`dead_letter`, without a
+    position and an origin, which it never had.
+    """
+    described = {"source": source, "reason": reason[:2000]} | dict(document)
+    about = {DEAD_STAGE: stage, DEAD_KIND: kind, DEAD_REASON: reason[:2000]}
+    return Output(
+        DEADLETTERS.name,
+        source.encode("utf-8", "replace"),
+        encode(described),
+        tuple((name, text.encode("utf-8", "replace")) for name, text in about.items()),
+    )
+
+
 def _entry(
     topic: Topic,
     record: msgspec.Struct,

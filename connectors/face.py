@@ -1,0 +1,224 @@
+"""What every connector has in common: how it is run, asked, and how it publishes.
+
+A connector reads its sources, turns what they give into :class:`~streams.records.RawItem`
+and appends it to ``items.raw``. Only when the log has acknowledged the items does it
+append its cursor: a crash in between repeats items (dedupe knows them), never skips one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from streams import clock
+from streams.errors import RecordError, TransientError
+from streams.events import cursor as cursor_entry
+from streams.events import decode, raw, refused_at_door
+from streams.log.face import Log, Output, Position
+from streams.records import Cursor, RawItem
+from streams.topics import CURSORS, RAW_MAX_BYTES
+
+
+#: Records of one append: small enough that a broken connection repeats little.
+APPEND_MAX_RECORDS = 200
+RETRY_FIRST_S = 0.25
+RETRY_MAX_S = 30.0
+
+_log = structlog.get_logger()
+
+
+class SourceStatus(NamedTuple):
+    """How one source does, for the live view."""
+
+    connector: str
+    id: str
+    name: str
+    #: A word or a few for a person: waiting, fresh, unchanged, failing.
+    state: str
+    last_good: datetime | None
+    #: Since the connector was started.
+    published: int
+    refused: int
+    #: Of the last attempt; '' when it went well.
+    last_error: str
+
+
+class Connector(Protocol):
+    """One kind of source."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read the sources until *stop* is set; returns within 2 s of that."""
+
+    def statuses(self) -> list[SourceStatus]:
+        """Return how each source does, in the order of the configuration."""
+
+
+class Refused(NamedTuple):
+    """Something a source gave that does not become an item."""
+
+    #: What was read: a file, an address, a line of either.
+    source: str
+    #: Groups reasons: unrecognised, oversize, broken.
+    kind: str
+    #: For a person.
+    reason: str
+    sha256: str = ""
+    size_bytes: int = 0
+
+
+class Published(NamedTuple):
+    """What came of :func:`publish`."""
+
+    #: Where each item lies, in order; None for one that was refused.
+    positions: tuple[Position | None, ...]
+    #: What was refused at the door, the caller's own refusals first.
+    refused: tuple[Refused, ...]
+    #: False when *stop* was set before the log had everything: the cursor was not moved.
+    complete: bool
+
+
+async def load_cursors(log: Log) -> dict[str, Cursor]:
+    """Return where each source stands: the latest cursor of each source id."""
+    cursors: dict[str, Cursor] = {}
+    topic = CURSORS.name
+    starts, ends = await log.starts(topic), await log.ends(topic)
+    async for record in log.read(topic, starts, ends):
+        if record.key is None:
+            continue
+        source = record.key.decode("utf-8", "replace")
+        if record.value is None:
+            cursors.pop(source, None)
+            continue
+        try:
+            cursors[source] = decode(Cursor, record.value)
+        except RecordError as error:
+            # Starting anew repeats what was published, and dedupe knows it.
+            cursors.pop(source, None)
+            _log.warning("connector.cursor_unreadable", source=source, error=str(error))
+    return cursors
+
+
+async def publish(
+    log: Log,
+    items: Sequence[RawItem],
+    *,
+    stage: str,
+    stop: asyncio.Event,
+    cursor: Cursor | None = None,
+    refused: Sequence[Refused] = (),
+) -> Published:
+    """Append *items* and dead letters for *refused*, then *cursor*.
+
+    Items over the size limit join the refused. While the log cannot take them
+    (TransientError) it waits and repeats, for ever, until *stop* is set. ``stage`` names
+    the connector in the dead letters, such as ``connectors.rss``.
+    """
+    entries = [raw(item) for item in items]
+    too_large = {
+        at: _oversize(items[at], entry)
+        for at, entry in enumerate(entries)
+        if len(entry.value or b"") > RAW_MAX_BYTES
+    }
+    everything_refused = (*refused, *too_large.values())
+    outputs = [entry for at, entry in enumerate(entries) if at not in too_large]
+    outputs += [dead_letter_for(one, stage) for one in everything_refused]
+    stored: list[Position] = []
+    for first in range(0, len(outputs), APPEND_MAX_RECORDS):
+        some = await _append(log, outputs[first : first + APPEND_MAX_RECORDS], stop)
+        if some is None:
+            return Published((), everything_refused, complete=False)
+        stored += some
+    if cursor is not None and await _append(log, [cursor_entry(cursor)], stop) is None:
+        return Published((), everything_refused, complete=False)
+    places = iter(stored)
+    positions = tuple(
+        None if at in too_large else next(places) for at in range(len(items))
+    )
+    return Published(positions, everything_refused, complete=True)
+
+
+def dead_letter_for(refused: Refused, stage: str) -> Output:
+    """Return the entry that keeps *refused* from being forgotten."""
+    return refused_at_door(
+        stage=stage,
+        source=refused.source,
+        kind=refused.kind,
+        reason=refused.reason,
+        document={"sha256": refused.sha256, "size_bytes": refused.size_bytes},
+    )
+
+
+def log_fetch(
+    connector: str,
+    source: str,
+    *,
+    entries: int,
+    known: int,
+    published: Published,
+    detail: Mapping[str, object] | None = None,
+) -> None:
+    """Write the one line of a fetch: entries = published + known + refused."""
+    refused = len(published.refused)
+    _log.info(
+        f"{connector}.fetched",
+        source=source,
+        entries=entries,
+        published=entries - known - refused,
+        known=known,
+        refused=refused,
+        **detail or {},
+    )
+    for one in published.refused:
+        _log.warning(
+            f"{connector}.refused", source=one.source, kind=one.kind, reason=one.reason
+        )
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait so long, or until *stop* is set; return whether it is."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _oversize(item: RawItem, entry: Output) -> Refused:
+    value = entry.value or b""
+    name = item.identities[0].value if item.identities else item.title
+    return Refused(
+        source=f"{item.source.id}: {name[:300]}",
+        kind="oversize",
+        reason=f"the item takes {len(value)} bytes; at most {RAW_MAX_BYTES} are let in",
+        sha256=hashlib.sha256(value).hexdigest(),
+        size_bytes=len(value),
+    )
+
+
+async def _append(
+    log: Log, outputs: Sequence[Output], stop: asyncio.Event
+) -> list[Position] | None:
+    """Return where *outputs* lie; None if *stop* is set before the log took them."""
+    since = clock.now()
+    delay_s = RETRY_FIRST_S
+    while True:
+        try:
+            return await log.append(outputs)
+        except TransientError as error:
+            _log.warning(
+                "connector.waiting_for_log",
+                records=len(outputs),
+                since=since.isoformat(timespec="seconds"),
+                error=str(error),
+            )
+        if await pause(stop, delay_s * random.uniform(0.5, 1)):  # noqa: S311 - spreads retries
+            return None
+        delay_s = min(2 * delay_s, RETRY_MAX_S)

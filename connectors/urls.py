@@ -1,0 +1,166 @@
+"""Addresses on the web as text: what may be shown, what names the same page.
+
+Pure; nothing here raises on a hostile address.
+"""
+
+from __future__ import annotations
+
+import re
+
+from functools import cache
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+
+from publicsuffixlist import PublicSuffixList
+
+
+#: Query parameters that say how a reader came to a page, not which page it is.
+TRACKING = re.compile(
+    r"""(?:
+        utm_\w* | at_\w* | mc_[ce]id | ns_\w* | pk_\w* | piwik_\w* | mtm_\w* | hsa_\w*
+        | _?hs(?:enc|mi) | fb_\w* | fbclid | gclid | gclsrc | dclid | gbraid | wbraid
+        | msclkid | yclid | twclid | igshid | igsh | ttclid | li_fat_id | _ga | _gl
+        | xtor | ocid | cmp | cmpid | campaign_id | icid | ncid | ito | s_cid | smid
+        | sref | taid | traffic_source | wt_?mc\w* | mkt_tok | oly_\w* | vero_id
+        | __twitter_impression | ref_src | ref_url | ftag | guccounter | guce_\w*
+        | maca | pfmredir | spref | feed_id | rss_?id
+    )""",
+    re.VERBOSE | re.IGNORECASE,
+)
+#: Query parameters whose value opens a door.
+SECRET = re.compile(
+    r"(?:\w*[_-])?(?:key|apikey|token|auth|secret|pass|password|passwd|pwd|sig"
+    r"|signature|credential|session|sid|jwt)",
+    re.IGNORECASE,
+)
+HIDDEN = "***"
+
+#: RFC 3986: what a path or query may hold unescaped, and the sign of an escape.
+_PATH_SAFE = "/:@!$&'()*+,;=~-._"
+_QUERY_SAFE = "/:@!$'()*,;~-._?"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_WWW = re.compile(r"www\d?\.(?=[^.]+\.)")
+
+
+def public_url(url: str) -> str:
+    """Return *url* fit for a log, a record or an error: no user, password or token."""
+    parts = _split(url)
+    if parts is None:
+        return f"(an address of {len(url)} characters that cannot be read)"
+    host = parts.netloc.rpartition("@")[2]
+    query = "&".join(_veiled(pair) for pair in parts.query.split("&"))
+    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
+
+
+def canonical(url: str) -> str:
+    """Return the form that all addresses of the same page have; '' if it is no page.
+
+    Scheme, ``www.``, default port, fragment, trailing slash, tracking parameters and
+    the order of the others make no difference. Idempotent.
+    """
+    parts = _split(url.strip())
+    if parts is None or parts.scheme.lower() not in _DEFAULT_PORTS:
+        return ""
+    host = _host(parts)
+    if not host:
+        return ""
+    path = _escaped(_without_dots(parts.path), _PATH_SAFE).rstrip("/")
+    pairs = sorted(
+        _escaped(pair, _QUERY_SAFE + "=")
+        for pair in parts.query.split("&")
+        if pair and not TRACKING.fullmatch(unquote(pair.partition("=")[0]))
+    )
+    return urlunsplit(("https", host, path, "&".join(pairs), ""))
+
+
+def registrable_domain(url: str) -> str:
+    """Return the domain of *url* that somebody registered, such as ``bbc.co.uk``.
+
+    By the public suffix list that comes with the package. The host itself where there
+    is no such domain (an IP address, ``localhost``); '' where there is no host.
+    """
+    parts = _split(url)
+    host = _hostname(parts) if parts is not None else ""
+    return _suffixes().privatesuffix(host) or host if host else ""
+
+
+def host_of(url: str) -> str:
+    """Return the host of *url*, in lower case; '' if it has none."""
+    parts = _split(url)
+    return _hostname(parts) if parts is not None else ""
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
+
+
+def _hostname(parts: SplitResult) -> str:
+    try:
+        host = (parts.hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+    try:
+        return host.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return host
+
+
+def _host(parts: SplitResult) -> str:
+    host = _hostname(parts)
+    if ":" in host:
+        host = f"[{host}]"
+    try:
+        port = parts.port
+    except ValueError:
+        return ""
+    while (short := _WWW.sub("", host, count=1)) != host and host.startswith("www"):
+        host = short
+    if port is None or port == _DEFAULT_PORTS[parts.scheme.lower()]:
+        return host
+    return f"{host}:{port}"
+
+
+def _without_dots(path: str) -> str:
+    """Remove ``.`` and ``..`` (RFC 3986 section 5.2.4) and doubled slashes."""
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in {"", "."}:
+            kept.append(segment)
+    return "/" + "/".join(kept)
+
+
+def _escaped(text: str, safe: str) -> str:
+    """Return *text* with each byte escaped just where it must be.
+
+    An escape of a delimiter stays one: it was not meant as a delimiter.
+    """
+    return "".join(
+        part if part[:1] == "%" and len(part) == len("%2F") else quote(part, safe=safe)
+        for part in re.split(r"(%[0-9A-F]{2})", _decoded(text))
+    )
+
+
+def _decoded(text: str) -> str:
+    """Undo escapes of unreserved characters (RFC 3986 section 2.3); others in capitals."""
+
+    def one(match: re.Match[str]) -> str:
+        character = chr(int(match[1], 16))
+        if character.isascii() and (character.isalnum() or character in "-._~"):
+            return character
+        return match[0].upper()
+
+    return re.sub(r"%([0-9A-Fa-f]{2})", one, text)
+
+
+def _veiled(pair: str) -> str:
+    name, sign, _ = pair.partition("=")
+    return f"{name}={HIDDEN}" if sign and SECRET.fullmatch(unquote(name)) else pair
