@@ -1,0 +1,48 @@
+"""The ``wirewatch`` command."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from console.context import Context
+from console.exits import HELP
+from console.options import OuterConfigOption, OuterDataOption, VerboseOption
+
+
+app = typer.Typer(
+    name="wirewatch",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=HELP,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"wirewatch {version('wirewatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def wirewatch(
+    ctx: typer.Context,
+    config: OuterConfigOption = None,
+    data: OuterDataOption = None,
+    verbose: VerboseOption = 0,
+    version: Annotated[  # noqa: ARG001 its callback has answered already
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    """Watch news feeds and radio transcripts; search what they report."""
+    ctx.obj = Context(config, data, verbose)
+
+
+def main() -> None:
+    """Run the command line; does not return."""
+    app(prog_name="wirewatch")

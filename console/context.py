@@ -1,0 +1,162 @@
+"""What every command has in common: its options, its settings, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import sys
+import traceback
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from console import logs, screen
+from console.exits import HELP, Exit
+from console.options import ConfigOption, DataOption, VerboseOption
+from streams import settings
+from streams.errors import (
+    FatalError,
+    QueryError,
+    SettingsError,
+    TransientError,
+    WirewatchError,
+)
+
+
+DEFAULT_CONFIG = Path("wirewatch.toml")
+
+
+@dataclass(frozen=True)
+class Context:
+    """The common options of one invocation, and what they name."""
+
+    config: Path | None = None
+    data: str | None = None
+    verbose: int = 0
+
+    @cached_property
+    def settings(self) -> settings.Settings:
+        """The configuration; raises SettingsError."""
+        return settings.load(self.config_file, data=self.data)
+
+    @property
+    def config_file(self) -> Path | None:
+        """The file that is read, if any."""
+        if self.config is None and DEFAULT_CONFIG.is_file():
+            return DEFAULT_CONFIG
+        return self.config
+
+    def under(self, outer: Context) -> Context:
+        """Return these options, and those of *outer* where these are not given."""
+        return Context(
+            config=self.config or outer.config,
+            data=self.data if self.data is not None else outer.data,
+            verbose=max(self.verbose, outer.verbose),
+        )
+
+    def again(self, *words: str) -> str:
+        """Return the command line that runs *words* with the same options."""
+        options = [f"--config {self.config}"] if self.config else []
+        options += [f"--data {self.data}"] if self.data is not None else []
+        return " ".join(("wirewatch", *words, *options))
+
+
+#: What a command returns: its exit code, None for 0.
+Result = int | None
+Body = Callable[..., Result | Coroutine[Any, Any, Result]]
+
+
+def command(
+    app: typer.Typer, name: str | None = None, *, epilog: str = ""
+) -> Callable[[Body], Body]:
+    """Add a function to *app* as a command that takes the common options too.
+
+    Its first parameter is the :class:`Context`; the others are declared as Typer
+    reads them. It may be a coroutine function, returns an exit code or None, and lets
+    errors rise. ``epilog`` holds examples, shown under the help.
+    """
+
+    def add(body: Body) -> Body:
+        app.command(name, epilog="\n\n".join(part for part in (epilog, HELP) if part))(
+            _as_typer(body)
+        )
+        return body
+
+    return add
+
+
+def _as_typer(body: Body) -> Callable[..., None]:
+    """Return *body* with the common options in place of its first parameter."""
+
+    def call(
+        ctx: typer.Context,
+        *,
+        config: Path | None,
+        data: str | None,
+        verbose: int,
+        **values: Any,
+    ) -> None:
+        outer = ctx.find_root().obj or Context()
+        at = Context(config, data, verbose).under(outer)
+        logs.configure(at.verbose)
+        raise typer.Exit(finish(lambda: body(at, **values), verbose=at.verbose))
+
+    of_body = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    common = [
+        inspect.Parameter("config", kind, default=None, annotation=ConfigOption),
+        inspect.Parameter("data", kind, default=None, annotation=DataOption),
+        inspect.Parameter("verbose", kind, default=0, annotation=VerboseOption),
+    ]
+    context = inspect.Parameter("ctx", kind, annotation=typer.Context)
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [context, *(p.replace(kind=kind) for p in of_body), *common]
+    )
+    call.__doc__, call.__name__ = body.__doc__, body.__name__
+    return call
+
+
+def finish(
+    body: Callable[[], Result | Coroutine[Any, Any, Result]], *, verbose: int = 0
+) -> Exit:
+    """Run *body* and return its exit code; an error becomes one line."""
+    try:
+        result = body()
+        if not isinstance(result, int | None):
+            result = asyncio.run(result)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing more can be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return Exit.INTERRUPTED
+    except WirewatchError as error:
+        if verbose:
+            traceback.print_exc()
+        return explain(error)
+    return Exit(result or Exit.OK)
+
+
+def explain(error: WirewatchError) -> Exit:
+    """Say on standard error what went wrong, and return the code for it."""
+    if isinstance(error, QueryError):
+        screen.complain(f"wirewatch: {error}")
+        return Exit.USAGE
+    if isinstance(error, SettingsError):
+        screen.complain(f"wirewatch: configuration: {error}")
+        return Exit.USAGE
+    if isinstance(error, TransientError):
+        screen.complain(f"wirewatch: {error}; trying again later can help")
+        return Exit.UNAVAILABLE
+    if isinstance(error, FatalError):
+        screen.complain(f"wirewatch: stopped: {error}")
+        return Exit.UNAVAILABLE
+    screen.complain(f"wirewatch: {error}")
+    return Exit.FAULT

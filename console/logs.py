@@ -1,0 +1,147 @@
+"""Log lines on standard error, configured once: ours, and those of what we use.
+
+A line is logfmt: ``time level event key=value``. Faust and the Kafka client repeat
+themselves many times a second while a server is away; here each of their messages is
+passed on once in ten seconds, with how many were held back.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from collections.abc import Callable
+from typing import TextIO
+
+import structlog
+
+from structlog.typing import EventDict, WrappedLogger
+
+from console import escape
+
+
+REPEAT_S = 10.0
+#: How many different messages are remembered; more than these are not rate-limited.
+MESSAGES_MAX = 500
+#: Libraries whose warnings matter and whose chatter does not.
+LIBRARIES = (
+    "aiohttp",
+    "aiokafka",
+    "asyncio",
+    "elastic_transport",
+    "elasticsearch",
+    "faust",
+    "feedparser",
+    "kafka",
+    "mode",
+)
+
+Sink = Callable[[str], object]
+
+
+class OncePerInterval(logging.Filter):
+    """Lets a message through once in *interval_s*, and then says how often it came."""
+
+    def __init__(self, interval_s: float = REPEAT_S) -> None:
+        super().__init__()
+        self._interval_s = interval_s
+        self._last: dict[tuple[str, int, str], float] = {}
+        self._held: dict[tuple[str, int, str], int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether *record* is passed on."""
+        key = (record.name, record.levelno, str(record.msg))
+        last = self._last.get(key)
+        if last is not None and record.created - last < self._interval_s:
+            self._held[key] = self._held.get(key, 0) + 1
+            return False
+        if len(self._last) < MESSAGES_MAX:
+            self._last[key] = record.created
+        if held := self._held.pop(key, 0):
+            record.msg = f"{record.getMessage()} (and {held} times more before)"
+            record.args = ()
+        return True
+
+
+class Lines(logging.Handler):
+    """Writes each line to ``sink``; by default standard error as it is at that time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sink: Sink | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write *record*; a reader that went away is no error."""
+        try:
+            line = self.format(record)
+            if self.sink is not None:
+                self.sink(line)
+            else:
+                _write(sys.stderr, line)
+        except (OSError, ValueError):
+            return
+
+
+LINES = Lines()
+
+
+def configure(verbosity: int = 0) -> None:
+    """Send every log line to standard error; 0 shows info, 1 and more debug.
+
+    ``LINES.sink`` redirects them, as the live view does.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    LINES.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.processors.format_exc_info],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _one_line,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [LINES]
+    root.setLevel(logging.DEBUG if verbosity else logging.INFO)
+    for name in LIBRARIES:
+        _quiet(logging.getLogger(name), verbosity)
+
+
+def _quiet(logger: logging.Logger, verbosity: int) -> None:
+    """Keep a library's warnings, rate-limited at our one handler."""
+    logger.handlers[:] = []
+    logger.propagate = True
+    logger.setLevel(logging.DEBUG if verbosity > 1 else logging.WARNING)
+
+
+def _one_line(_: WrappedLogger, __: str, event: EventDict) -> str:
+    """Render ``time level event key=value``; what a source wrote stays on its line."""
+    head = (event.pop("time", ""), event.pop("level", ""), event.pop("event", ""))
+    pairs = (f"{key}={_value(value)}" for key, value in event.items())
+    return escape.line(" ".join((*map(str, head), *pairs)))
+
+
+def _value(value: object) -> str:
+    text = str(value)
+    plain = text and not any(c.isspace() or c in '="' for c in text)
+    return text if plain else '"' + text.replace('"', '\\"') + '"'
+
+
+def _write(stream: TextIO, line: str) -> None:
+    stream.write(line + "\n")
+    stream.flush()

@@ -1,0 +1,50 @@
+"""Standard output and standard error, as a person or as a program reads them."""
+
+from __future__ import annotations
+
+import sys
+
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from console import escape
+
+
+#: Where standard output is no terminal there is no width to ask for.
+PIPE_WIDTH = 100
+
+
+def out() -> Console:
+    """Return the console on standard output; colours only on a terminal."""
+    return _console(stderr=False)
+
+
+def err() -> Console:
+    """Return the console on standard error."""
+    return _console(stderr=True)
+
+
+def show(*parts: RenderableType) -> None:
+    """Print renderables on standard output. Source text comes as ``Text``, escaped."""
+    console = out()
+    for part in parts:
+        console.print(part)
+
+
+def emit(value: Any) -> None:
+    """Print *value* as a line of JSON on standard output, at once."""
+    sys.stdout.write(escape.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def complain(message: str) -> None:
+    """Print *message* on standard error; it may quote a source."""
+    err().print(escape.shown(message), soft_wrap=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
