@@ -1,0 +1,1 @@
+"""The tests; a package so that ``tests.servers`` is importable from the repository's root."""

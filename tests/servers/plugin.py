@@ -1,0 +1,172 @@
+"""The pytest side of the servers: fixtures, and what becomes of tests without them.
+
+A test says what it needs by its fixtures (or, where a fixture is chosen at run time, by
+the marker ``kafka`` or ``elasticsearch``). Servers that nobody needs are not started;
+those that somebody needs start while the first tests run. Without servers the tests are
+skipped, loudly; with ``CI`` set, a skipped one is a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+
+from _pytest.terminal import TerminalReporter
+
+from tests.servers.handles import ElasticsearchServer, KafkaServer, Kind
+from tests.servers.leftovers import drop_indices, drop_topics
+from tests.servers.suite import VARIABLES, Suite
+
+
+KINDS: tuple[Kind, ...] = ("kafka", "elasticsearch")
+_SUITE = pytest.StashKey[Suite]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SUITE] = Suite(os.environ)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_SUITE].close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses a server's fixture, so that ``-m 'not kafka'`` finds it."""
+    for item in items:
+        for kind in KINDS:
+            if {kind, f"own_{kind}"} & set(_fixtures(item)):
+                item.add_marker(kind)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Get hold of the servers, here: a download may take longer than a test may."""
+    if session.config.option.collectonly:
+        return
+    marked = [(i, kind) for i in session.items for kind in KINDS if _marked(i, kind)]
+    own = {kind for item, kind in marked if f"own_{kind}" in _fixtures(item)}
+    shared = {
+        kind
+        for item, kind in marked
+        if kind in _fixtures(item) or f"own_{kind}" not in _fixtures(item)
+    }
+    session.config.stash[_SUITE].prepare(shared, own)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip of a server's test into a failure, in CI."""
+    report = yield
+    skipped = report.skipped and not hasattr(report, "wasxfail")
+    if skipped and _in_ci() and any(_marked(item, kind) for kind in KINDS):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which in CI is a failure: {report.longreprtext}"
+    return report
+
+
+def pytest_terminal_summary(
+    terminalreporter: TerminalReporter, config: pytest.Config
+) -> None:
+    for kind in KINDS:
+        if reason := config.stash[_SUITE].missing(kind, own=True):
+            terminalreporter.write_line(
+                f"TESTS THAT NEED {kind.upper()} DID NOT RUN: {reason}. Name a server "
+                f"in {VARIABLES[kind]}, start a container engine, or install Maven "
+                "and Java 21.",
+                red=True,
+                bold=True,
+            )
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> Suite:
+    """All servers of this run."""
+    return request.config.stash[_SUITE]
+
+
+@pytest.fixture(scope="session")
+def kafka(servers: Suite) -> str:
+    """``host:port`` of a broker that the whole run shares: use ``prefix``."""
+    return _address(servers, "kafka")
+
+
+@pytest.fixture(scope="session")
+def elasticsearch(servers: Suite) -> str:
+    """URL of a node that the whole run shares: use ``prefix``."""
+    return _address(servers, "elasticsearch")
+
+
+@pytest.fixture
+def own_kafka(servers: Suite) -> Iterator[Callable[[], KafkaServer]]:
+    """Start a broker for this test alone, to kill or to pause."""
+    started: list[KafkaServer] = []
+
+    def start() -> KafkaServer:
+        _require(servers.missing("kafka", own=True))
+        started.append(servers.own_kafka())
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.end()
+
+
+@pytest.fixture
+def own_elasticsearch(servers: Suite) -> Iterator[Callable[[], ElasticsearchServer]]:
+    """Start a node for this test alone, to kill or to pause."""
+    started: list[ElasticsearchServer] = []
+
+    def start() -> ElasticsearchServer:
+        _require(servers.missing("elasticsearch", own=True))
+        started.append(servers.own_elasticsearch())
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.end()
+
+
+@pytest.fixture
+def prefix(request: pytest.FixtureRequest, servers: Suite) -> Iterator[str]:
+    """Begin the names of this test's topics, groups and indices, which go with it."""
+    prefix = f"t{uuid4().hex[:8]}-"
+    yield prefix
+    if _marked(request.node, "kafka") and not servers.missing("kafka"):
+        _run(drop_topics(servers.shared("kafka"), prefix))
+    if _marked(request.node, "elasticsearch") and not servers.missing("elasticsearch"):
+        drop_indices(servers.shared("elasticsearch"), prefix)
+
+
+def _address(servers: Suite, kind: Kind) -> str:
+    _require(servers.missing(kind))
+    return servers.shared(kind)
+
+
+def _require(missing: str) -> None:
+    if missing:
+        pytest.skip(f"no server: {missing}")
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])
+
+
+def _marked(item: pytest.Item, kind: Kind) -> bool:
+    return item.get_closest_marker(kind) is not None
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI", "").lower() not in {"", "0", "false"}
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    """Run *work* in a loop of its own, out of the way of the test's."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
