@@ -1,18 +1,62 @@
 """The one safe loop that every agent runs in; the only place that touches Faust's events.
 
-A stage reads a topic in batches, hands each batch to its handler, stores what comes
-back, and only then moves on: a crash at any moment repeats work, it never skips work.
+A stage reads topics in batches, hands each batch to its handler, stores what comes back,
+and only then moves on: a crash at any moment repeats work, it never skips work.
+
+What can go wrong, and what the loop does:
+
+* the bytes do not decode, the decision refuses the record, an output is too large: a
+  dead letter with the reason, and on with the next one;
+* a decision fails in a way that nobody foresaw: a dead letter too, since a decision is a
+  function of the record (after a mended bug it can be brought back);
+* more than :data:`REFUSALS_MAX` of these in a row: then it is not the records, and the
+  stage stops before it puts more of them aside;
+* the log, the index or the system is in trouble (TransientError, OSError): the same
+  batch again after a pause, visibly, for as long as it takes;
+* the partition has moved to another worker: the batch is dropped, its new owner has it;
+* anything else stops the process (:class:`~streams.errors.FatalError`), with nothing
+  committed that is not stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+import time
+import traceback
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
 
-from streams.log.face import Output, Record
+import faust
+import structlog
+
+from faust.events import Event
+
+from streams import clock, events
+from streams.errors import (
+    FatalError,
+    OversizeError,
+    PermanentError,
+    RefusalRunError,
+    TransientError,
+)
+from streams.log.face import Output, Record, check_size
 from streams.topics import Topic
+
+
+log = structlog.get_logger(__name__)
+
+REFUSALS_MAX = 20
+PAUSE_FIRST_S = 0.1
+PAUSE_MAX_S = 5.0
+LEASE_LOOK_S = 0.1
+#: What can pass by waiting: our own word for it, and the system's.
+PASSING = (TransientError, OSError, MemoryError)
+
+T = TypeVar("T")
 
 
 class Received(NamedTuple):
@@ -62,3 +106,346 @@ class Stage:
     table: Topic | None = None
     #: Entered before the first record, left after the last: pools, clients.
     resources: Sequence[AbstractAsyncContextManager[Any]] = field(default=())
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """How a stage is doing, for whoever watches."""
+
+    handled: int = 0
+    refused: int = 0
+    #: Why it waits; '' while it works.
+    waiting: str = ""
+    refusals_in_a_row: int = 0
+
+
+class Overlay(Mapping[bytes, bytes]):
+    """A table, and over it what the current batch has decided."""
+
+    def __init__(self, stored: Mapping[bytes, bytes]) -> None:
+        self._stored = stored
+        self.added: dict[bytes, bytes | None] = {}
+
+    def __getitem__(self, key: bytes) -> bytes:
+        if key in self.added:
+            value = self.added[key]
+            if value is None:
+                raise KeyError(key)
+            return value
+        return self._stored[key]
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from (key for key, value in self.added.items() if value is not None)
+        yield from (key for key in self._stored if key not in self.added)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class Abandoned(Exception):  # noqa: N818 - not an error: the partition has moved
+    """The partition moved to another worker while we were working on it."""
+
+
+def attach(
+    app: faust.App,
+    stage: Stage,
+    *,
+    prefix: str,
+    on_fatal: Callable[[BaseException], None],
+    now: Callable[[], datetime] = clock.now,
+) -> Progress:
+    """Register *stage* as an agent of *app*; return its progress, which it keeps.
+
+    ``on_fatal`` is called once, when the stage can neither go on nor wait: the process
+    must then stop. The agent does nothing more.
+    """
+    loop = _Loop(app, stage, prefix=prefix, now=now)
+    names = [prefix + topic.name for topic in stage.sources]
+    app.transport.batch_topics.update(names)
+    topic = app.topic(*names, schema=_Undecoded(), key_type=bytes, value_type=bytes)
+
+    async def agent(stream: Any) -> None:
+        stream = stream.noack()
+        async for event in stream.events():
+            try:
+                await loop.work_on(event.value, event.message)
+                await stream.ack(event)
+            except Abandoned:
+                log.info("batch abandoned", stage=stage.name, at=str(event.message.tp))
+            except Exception as error:  # noqa: BLE001 - Faust would restart the agent over a hole
+                log.critical("stage stops", stage=stage.name, error=repr(error))
+                on_fatal(error)
+                await asyncio.Event().wait()  # until the process has stopped us
+
+    agent.__name__ = stage.name
+    app.agent(topic, name=stage.name)(agent)
+    return loop.progress
+
+
+class _Undecoded(faust.Schema):
+    """Hands the list of records through untouched; decoding is the stage's business."""
+
+    def compile(self, app: faust.App, **_: Any) -> Any:
+        async def decode(message: Any, *, propagate: bool = False) -> Event:
+            del propagate
+            return Event(app, None, message.value, (), message)
+
+        return decode
+
+
+class _Loop:
+    """The work on one batch after another."""
+
+    def __init__(
+        self,
+        app: faust.App,
+        stage: Stage,
+        *,
+        prefix: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        assert (stage.decide is None) != (stage.handle is None), stage.name
+        self._app = app
+        self._stage = stage
+        self._prefix = prefix
+        self._now = now
+        self._kinds = {topic.name: topic.record for topic in stage.sources}
+        self.progress = Progress()
+        self._table: Any = None
+        if stage.table is not None:
+            table = stage.table.name.removesuffix("-changelog").rsplit("-", 1)[1]
+            self._table = app.Table(
+                table,
+                partitions=stage.table.partitions,
+                key_type=bytes,
+                value_type=bytes,
+            )
+            changelog = self._table.changelog_topic_name
+            assert changelog == prefix + stage.table.name, changelog
+
+    async def work_on(self, raw: Sequence[Any], message: Any) -> None:
+        """Handle a batch and store what comes of it; then it may be acked."""
+        if not self._app.consumer.holds(message):
+            raise Abandoned
+        started = time.monotonic()
+        records = [self._record(one) for one in raw]
+        self._no_run_of_refusals_left_over()
+        overlay = Overlay(self._table.data if self._table is not None else {})
+        outcomes = await self._retried(
+            "the batch", lambda: self._decide_all(records, overlay), message
+        )
+        outputs = self._outputs(records, outcomes)
+        entries = self._entries(overlay, message.partition)
+        if outputs or entries:
+            await self._retried(
+                "storing",
+                lambda: self._app.producer.store(
+                    outputs, entries, message, lambda: self._lease(message)
+                ),
+                message,
+            )
+        if self._table is not None:
+            _apply(overlay, self._table.data)
+        refused = sum(isinstance(one, Refusal) for one in outcomes)
+        self.progress.handled += len(records)
+        self.progress.refused += refused
+        log.debug(
+            "batch",
+            stage=self._stage.name,
+            topic=records[-1].topic,
+            partition=records[-1].partition,
+            last=records[-1].offset,
+            records=len(records),
+            outputs=len(outputs) - refused,
+            refused=refused,
+            ms=round((time.monotonic() - started) * 1000, 1),
+        )
+
+    def _record(self, raw: Any) -> Record:
+        stamp = getattr(raw, "timestamp_ms", None)
+        return Record(
+            raw.topic.removeprefix(self._prefix),
+            raw.partition,
+            raw.offset,
+            raw.timestamp if stamp is None else stamp,
+            raw.key,
+            raw.value,
+            tuple(raw.headers),
+        )
+
+    # -- deciding ----------------------------------------------------------------------
+
+    async def _decide_all(
+        self, records: Sequence[Record], overlay: Overlay
+    ) -> list[Outcome]:
+        overlay.added.clear()  # a repeated batch starts anew
+        if self._stage.decide is not None:
+            return [self._decide(record, overlay) for record in records]
+        outcomes: list[Outcome | None] = [None] * len(records)
+        good: list[tuple[int, Received]] = []
+        for index, record in enumerate(records):
+            try:
+                good.append((index, self._decode(record)))
+            except PermanentError as error:
+                outcomes[index] = _refusal(error)
+        if good:
+            handled = await self._handle([received for _, received in good])
+            for (index, _), outcome in zip(good, handled, strict=True):
+                outcomes[index] = _checked(outcome)
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _decide(self, record: Record, overlay: Overlay) -> Outcome:
+        assert self._stage.decide is not None
+        try:
+            decision = self._stage.decide(self._decode(record), overlay)
+        except PASSING:
+            raise
+        except PermanentError as error:
+            return _refusal(error)
+        except Exception as error:  # noqa: BLE001 - a decision is a function of the record
+            return self._unforeseen(record, error)
+        outcome = _checked(decision)
+        if isinstance(outcome, Decision):
+            overlay.added.update(outcome.writes)
+        return outcome
+
+    async def _handle(self, batch: Sequence[Received]) -> Sequence[Outcome]:
+        """Handle *batch*; one record whose handling fails unforeseen is found alone."""
+        assert self._stage.handle is not None
+        try:
+            return await self._stage.handle(batch)
+        except (*PASSING, FatalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - which record it was is seen below
+            if len(batch) == 1:
+                return [self._unforeseen(batch[0].record, error)]
+            halves = (batch[: len(batch) // 2], batch[len(batch) // 2 :])
+            return [one for half in halves for one in await self._handle(half)]
+
+    def _decode(self, record: Record) -> Received:
+        kind = self._kinds[record.topic]
+        assert kind is not None, record.topic
+        return Received(record, events.decode(kind, record.value))
+
+    def _unforeseen(self, record: Record, error: Exception) -> Refusal:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        log.error(
+            "unforeseen failure",
+            stage=self._stage.name,
+            at=str(record.position),
+            exc_info=error,
+        )
+        place = f"{where.filename.rpartition('/')[2]}:{where.lineno}"
+        return Refusal(type(error).__name__, f"{error} (at {place})")
+
+    # -- storing -----------------------------------------------------------------------
+
+    def _outputs(
+        self, records: Sequence[Record], outcomes: Sequence[Outcome]
+    ) -> list[Output]:
+        outputs = []
+        for record, outcome in zip(records, outcomes, strict=True):
+            if isinstance(outcome, Refusal):
+                self._count_refusal(record, outcome)
+                letter = events.dead_letter(
+                    record,
+                    stage=self._stage.name,
+                    kind=outcome.kind,
+                    reason=outcome.reason,
+                    now=self._now(),
+                )
+                outputs.append(letter._replace(topic=self._prefix + letter.topic))
+                continue
+            self.progress.refusals_in_a_row = 0
+            origin = (events.ORIGIN, events.origin_of(record).encode())
+            outputs += [
+                o._replace(topic=self._prefix + o.topic, headers=(*o.headers, origin))
+                for o in outcome.outputs
+            ]
+        return outputs
+
+    def _count_refusal(self, record: Record, refusal: Refusal) -> None:
+        self.progress.refusals_in_a_row += 1
+        log.warning(
+            "refused",
+            stage=self._stage.name,
+            at=str(record.position),
+            kind=refusal.kind,
+            reason=refusal.reason,
+        )
+        if self.progress.refusals_in_a_row > REFUSALS_MAX:
+            raise RefusalRunError(
+                f"{self._stage.name}: {self.progress.refusals_in_a_row} records in a "
+                f"row were refused, the last at {record.position}: {refusal.reason}"
+            )
+
+    def _no_run_of_refusals_left_over(self) -> None:
+        assert self.progress.refusals_in_a_row <= REFUSALS_MAX, self._stage.name
+
+    def _entries(self, overlay: Overlay, partition: int) -> list[Output]:
+        if self._table is None:
+            return []
+        changelog = self._table.changelog_topic_name
+        return [
+            Output(changelog, key, value, partition=partition)
+            for key, value in overlay.added.items()
+        ]
+
+    async def _lease(self, message: Any) -> None:
+        """Return while the partition is ours for certain; wait until that is known."""
+        consumer = self._app.consumer
+        while True:
+            if (
+                message.generation_id != self._app.consumer_generation_id
+                or not consumer.holds(message)
+            ):
+                raise Abandoned
+            if consumer.lease_is_fresh():
+                return
+            self.progress.waiting = "the brokers have not heard of us lately"
+            await asyncio.sleep(LEASE_LOOK_S)
+
+    async def _retried(
+        self, what: str, step: Callable[[], Awaitable[T]], message: Any
+    ) -> T:
+        """Return what *step* returns, once what can pass has passed."""
+        pause_s = PAUSE_FIRST_S
+        while True:
+            try:
+                result = await step()
+            except PASSING as error:
+                reason = f"{what}: {str(error) or type(error).__name__}"
+            else:
+                self.progress.waiting = ""
+                return result
+            if message.generation_id != self._app.consumer_generation_id:
+                raise Abandoned
+            self.progress.waiting = reason
+            log.warning(
+                "waiting", stage=self._stage.name, reason=reason, again_in_s=pause_s
+            )
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, PAUSE_MAX_S)
+
+
+def _apply(overlay: Overlay, stored: Any) -> None:
+    for key, value in overlay.added.items():
+        if value is None:
+            stored.pop(key, None)
+        else:
+            stored[key] = value
+
+
+def _refusal(error: PermanentError) -> Refusal:
+    return Refusal(type(error).__name__, str(error))
+
+
+def _checked(outcome: Outcome) -> Outcome:
+    """Refuse a decision whose outputs or entries the log would not take."""
+    if isinstance(outcome, Decision):
+        try:
+            for output in outcome.outputs:
+                check_size(output)
+        except OversizeError as error:
+            return _refusal(error)
+    return outcome

@@ -83,7 +83,8 @@ def topic_config(topic: Topic) -> dict[str, str]:
 
 
 @contextmanager
-def _errors_named(what: str) -> Iterator[None]:
+def errors_named(what: str) -> Iterator[None]:
+    """Raise our errors for the client's: what can pass, and what a person must see."""
     try:
         yield
     except UnknownTopicOrPartitionError as error:
@@ -166,7 +167,7 @@ class KafkaLog:
             if self._admin is None:
                 admin = AIOKafkaAdminClient(**connection(self._settings))
                 try:
-                    with _errors_named(f"Kafka at {self._settings.bootstrap}"):
+                    with errors_named(f"Kafka at {self._settings.bootstrap}"):
                         await admin.start()
                 except BaseException:
                     await admin.close()
@@ -176,7 +177,7 @@ class KafkaLog:
 
     async def _started(self, client: Any) -> Any:
         try:
-            with _errors_named(f"Kafka at {self._settings.bootstrap}"):
+            with errors_named(f"Kafka at {self._settings.bootstrap}"):
                 await client.start()
         except BaseException:
             await client.stop()
@@ -192,7 +193,7 @@ class KafkaLog:
         producer = await self._producing()
         if not outputs:
             return []
-        with _errors_named("the log did not take the records"):
+        with errors_named("the log did not take the records"):
             counts = {
                 topic: len(await producer.partitions_for(self._prefix + topic))
                 for topic in {o.topic for o in outputs}
@@ -225,7 +226,7 @@ class KafkaLog:
     async def partitions(self, topic: str) -> int:
         """See the protocol."""
         admin = await self._administering()
-        with _errors_named(topic):
+        with errors_named(topic):
             found = await admin.describe_topics([self._prefix + topic])
         return len(found[0]["partitions"]) if not found[0]["error_code"] else 0
 
@@ -241,21 +242,21 @@ class KafkaLog:
     async def starts(self, topic: str) -> dict[int, int]:
         """See the protocol."""
         consumer, tps = await self._consuming(), await self._all(topic)
-        with _errors_named(topic):
+        with errors_named(topic):
             found = await consumer.beginning_offsets(tps)
         return {tp.partition: offset for tp, offset in found.items()}
 
     async def ends(self, topic: str) -> dict[int, int]:
         """See the protocol."""
         consumer, tps = await self._consuming(), await self._all(topic)
-        with _errors_named(topic):
+        with errors_named(topic):
             found = await consumer.end_offsets(tps)
         return {tp.partition: offset for tp, offset in found.items()}
 
     async def offsets_at(self, topic: str, moment: datetime) -> dict[int, int]:
         """See the protocol."""
         consumer, tps = await self._consuming(), await self._all(topic)
-        with _errors_named(topic):
+        with errors_named(topic):
             found = await consumer.offsets_for_times(dict.fromkeys(tps, to_ms(moment)))
         ends = await self.ends(topic)
         return {
@@ -268,7 +269,7 @@ class KafkaLog:
         admin = await self._administering()
         deadline = time.monotonic() + REQUEST_TIMEOUT_MS / 1000
         while True:
-            with _errors_named(group):
+            with errors_named(group):
                 try:
                     found = await admin.list_consumer_group_offsets(
                         self._prefix + group
@@ -302,12 +303,12 @@ class KafkaLog:
             return
         consumer = await self._started(self._new_consumer())
         try:
-            with _errors_named(topic):
+            with errors_named(topic):
                 consumer.assign(list(open_until))
                 for tp in open_until:
                     consumer.seek(tp, offsets[tp.partition])
             while open_until:
-                with _errors_named(topic):
+                with errors_named(topic):
                     fetched = await consumer.getmany(
                         *open_until, timeout_ms=READ_WAIT_MS
                     )
@@ -329,12 +330,12 @@ class KafkaLog:
         name = self._prefix + topic
         consumer = await self._started(self._new_consumer())
         try:
-            with _errors_named(topic):
+            with errors_named(topic):
                 consumer.assign([TopicPartition(name, p) for p in offsets])
                 for p, offset in offsets.items():
                     consumer.seek(TopicPartition(name, p), offset)
             while True:
-                with _errors_named(topic):
+                with errors_named(topic):
                     fetched = await consumer.getmany(timeout_ms=READ_WAIT_MS)
                 for records in fetched.values():
                     for record in records:
@@ -354,7 +355,7 @@ class KafkaLog:
             if await self.partitions(topic.name):
                 made += await self._mend(topic)
                 continue
-            with _errors_named(name):
+            with errors_named(name):
                 try:
                     await admin.create_topics(
                         [
@@ -395,7 +396,7 @@ class KafkaLog:
         if not wrong:
             return []
         admin = await self._administering()
-        with _errors_named(name):
+        with errors_named(name):
             await admin.alter_configs(
                 [
                     ConfigResource(
@@ -407,7 +408,7 @@ class KafkaLog:
 
     async def _config(self, name: str) -> dict[str, str]:
         admin = await self._administering()
-        with _errors_named(name):
+        with errors_named(name):
             found = await admin.describe_configs(
                 [ConfigResource(ConfigResourceType.TOPIC, name)]
             )

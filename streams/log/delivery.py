@@ -1,0 +1,277 @@
+"""What the Kafka and the SQLite transport share: delivery, commit rule, storing.
+
+Two mixins go in front of Faust's own classes, and one contract binds the producers::
+
+    class Consumer(BatchConsumer, <a Faust consumer>)
+    class Transport(BatchTransport, <a Faust transport>)
+    class Producer(<a Faust producer>): async def store(...)   # see StoringProducer
+
+1. *Batches.* Faust spends about 200 us on each message that it delivers. A topic named
+   in ``Transport.batch_topics`` therefore arrives as ONE message per partition and
+   fetch: its value is the list of records, its offset the last one's. An ack of it acks
+   them all. Changelogs still arrive one by one, because Faust's recovery reads them.
+2. *Commit rule.* A delivered message waits in a queue per partition; only an acked head
+   leaves it, and the offset behind the last one that left is committed. Faust infers
+   holes from a list of acked offsets and commits over a hole of one.
+3. *Seeks.* A seek is the moment when "delivered" is forgotten. Faust resumes source
+   partitions before it seeks them, so a fetch that overlaps a seek, or comes before the
+   first one of a generation, is thrown away and read again. After the seek of a start
+   it empties the streams' queues once more: what was delivered in between is sought
+   again, else its partition would stand still.
+4. *Linger.* While records trickle in, a fetch right after another waits a few
+   milliseconds, so that it brings a batch and not one record; after a pause it does not.
+
+Faust's private methods are overridden here, so faust-streaming is pinned and
+``tests/integration/test_delivery.py`` covers each rule: rule 1 ``getmany``; rule 2
+``callback`` (wrapped), ``ack``, ``_new_offset``, ``_should_commit``,
+``_filter_tps_with_pending_acks``, ``_add_gap``, ``_commit``; rule 3 ``perform_seek``,
+``resume_flow``, ``getmany``. Besides: ``_wait_next_records`` (Faust pauses a whole
+second when its buffers are full) and ``wait_empty`` (Faust waits for ever).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from faust.types import TP
+from mode.utils.futures import notify
+
+from streams.log.face import Output
+
+
+log = structlog.get_logger(__name__)
+
+MAX_BATCH = 500  # records in one message
+FULL_BUFFER_PAUSE_S = 0.01
+DRAIN_S = 3.0  # how long a stop or a rebalance waits for batches being worked on
+LINGER_S = 0.005
+#: A fetch of at least so many records needs no linger: batches are large already.
+LINGER_RECORDS = 50
+
+
+class StoringProducer(Protocol):
+    """What both transports' producers add to Faust's."""
+
+    async def store(
+        self,
+        outputs: Sequence[Output],
+        entries: Sequence[Output],
+        finishing: Any,
+        lease: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Store all *outputs*, then the table *entries*; return when all are stored.
+
+        Topics are names on the log. Order is kept within a partition. ``finishing`` is
+        the message whose results these are: a transport that can (SQLite) stores its
+        offset in the same transaction, and a crash then repeats nothing; on the other
+        the commit rule follows behind. ``lease`` is awaited before each send; it
+        raises when the partition has moved to another worker. Raises NotStoredError
+        (some may be stored all the same: repeat the call, or stop) or FatalError.
+        """
+
+
+class BatchTransport:
+    """Mixin for a Faust transport; ``batch_topics`` are delivered in batches."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.batch_topics: set[str] = set()
+
+
+class BatchConsumer:
+    """Mixin for a Faust consumer; the module's docstring has the rules."""
+
+    app: Any
+    transport: Any
+    callback: Any
+    flow_active: bool
+    should_stop: bool
+    _acked: dict[TP, Any]
+    _acked_index: dict[TP, Any]
+    _buffered_partitions: set[TP]
+    _committed_offset: dict[TP, int]
+    _unacked_messages: set[Any]
+    _waiting_for_ack: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: Delivered messages, in order.
+        self._inflight: dict[TP, deque[Any]] = defaultdict(deque)
+        #: Every record below is acked.
+        self._finished: dict[TP, int] = {}
+        #: The offset that the log holds for us.
+        self._stored: dict[TP, int] = {}
+        self._seeking = asyncio.Lock()
+        self._seek_epoch = 0  # odd while a seek runs
+        self._sought_generation: int | None = None
+        self._queues_emptied = False
+        self._last_small_fetch = 0.0
+        self._pass_on, self.callback = self.callback, self._deliver
+
+    # -- the commit rule ---------------------------------------------------------------
+
+    async def _deliver(self, message: Any) -> None:
+        if self.app.topics.acks_enabled_for(message.topic):
+            self._inflight[message.tp].append(message)
+        await self._pass_on(message)
+
+    def holds(self, message: Any) -> bool:
+        """Whether *message* is still to be worked on: no seek has taken it back."""
+        return any(message is one for one in self._inflight[message.tp])
+
+    def lease_is_fresh(self) -> bool:
+        """Whether nobody else can have been given our partitions."""
+        return True
+
+    def ack(self, message: Any) -> bool:
+        """Count *message* as done."""
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        notify(self._waiting_for_ack)
+        return True
+
+    def is_oldest(self, message: Any) -> bool:
+        """Whether all that was delivered before it from its partition is done."""
+        self._new_offset(message.tp)
+        queue = self._inflight[message.tp]
+        return bool(queue) and queue[0] is message
+
+    def _new_offset(self, tp: TP) -> int | None:
+        queue = self._inflight[tp]
+        while queue and queue[0].acked:
+            self._finished[tp] = queue.popleft().offset + 1
+        # Faust's compiled streams go on filling these for plain agents.
+        self._acked.pop(tp, None)
+        self._acked_index.pop(tp, None)
+        return self._finished.get(tp)
+
+    def _should_commit(self, tp: TP, offset: int) -> bool:
+        return offset > self._stored.get(tp, -1)
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> list[TP]:
+        return [
+            tp
+            for tp in self._inflight
+            if topics is None or tp in topics or tp.topic in topics
+        ]
+
+    async def _commit(self, offsets: dict[TP, int]) -> bool:
+        done: bool = await super()._commit(offsets)  # type: ignore[misc]
+        if done:
+            self._stored.update(offsets)
+        return done
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Do nothing: holes in the log are never delivered, so they hold up nothing."""
+
+    async def wait_empty(self) -> None:
+        """Wait for batches being worked on; what is not done in time comes again."""
+        deadline = time.monotonic() + DRAIN_S
+        while any(not message.acked for message in list(self._unacked_messages)):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.01)
+        self._unacked_messages.clear()
+        await self.commit()  # type: ignore[attr-defined]
+
+    # -- seeks -------------------------------------------------------------------------
+
+    async def perform_seek(self) -> None:
+        """Go back to the committed offsets; a partition without one goes to its start."""
+        async with self._seeking:
+            self._seek_epoch += 1
+            try:
+                await super().perform_seek()  # type: ignore[misc]
+                stored = {tp: at for tp, at in self._committed_offset.items() if at}
+                unread = [
+                    tp
+                    for tp in self.assignment()  # type: ignore[attr-defined]
+                    if self.app.topics.acks_enabled_for(tp.topic) and tp not in stored
+                ]
+                if unread:
+                    starts = await self.earliest_offsets(*unread)  # type: ignore[attr-defined]
+                    await self.seek_wait(starts)  # type: ignore[attr-defined]
+                self._stored = stored
+                self._inflight.clear()
+                self._finished.clear()
+                self._sought_generation = self.app.consumer_generation_id
+            finally:
+                self._seek_epoch += 1
+
+    def resume_flow(self) -> None:
+        """Note that Faust has emptied the queues of all streams just before this."""
+        super().resume_flow()  # type: ignore[misc]
+        if any(self._inflight.values()):
+            self._queues_emptied = True
+            self._seek_epoch += 2  # ends a delivery that is under way
+
+    async def _seek_again(self) -> None:
+        try:
+            await self.perform_seek()
+            self._queues_emptied = False
+        except Exception as error:  # noqa: BLE001 - a rebalance under way ends with a seek of its own
+            log.warning("seek postponed", error=repr(error))
+
+    # -- fetching ----------------------------------------------------------------------
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:
+        """While a buffer is full its partitions are left out: ask again soon."""
+        if self._buffered_partitions and self.flow_active:
+            timeout = FULL_BUFFER_PAUSE_S
+            if not self._get_active_partitions():  # type: ignore[attr-defined]
+                await asyncio.sleep(timeout)
+                return None, None
+        await self._linger()
+        fetched, active = await super()._wait_next_records(timeout)  # type: ignore[misc]
+        if fetched and sum(map(len, fetched.values())) < LINGER_RECORDS:
+            self._last_small_fetch = time.monotonic()
+        return fetched, active
+
+    async def _linger(self) -> None:
+        wait_s = self._last_small_fetch + LINGER_S - time.monotonic()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        """Yield what was fetched, unless a seek has made it void."""
+        if self._queues_emptied:
+            await self._seek_again()
+        epoch = self._seek_epoch
+        fetched, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if not fetched or self.should_stop:
+            return
+        overlapped = not self.flow_active or epoch != self._seek_epoch or epoch % 2
+        too_early = overlapped or self._sought_generation != generation
+        for partition, records in fetched.items():
+            tp = TP(partition.topic, partition.partition)
+            source = self.app.topics.acks_enabled_for(tp.topic)
+            if too_early and source:
+                continue
+            for message in self._messages(tp, records):
+                if not self.flow_active or (source and epoch != self._seek_epoch):
+                    break
+                if active is None or tp in active or tp in self._buffered_partitions:
+                    yield tp, message
+        if overlapped:
+            await self._seek_again()
+
+    def _messages(self, tp: TP, records: Sequence[Any]) -> Iterator[Any]:
+        to_message = self._to_message  # type: ignore[attr-defined]
+        if tp.topic not in self.transport.batch_topics:
+            yield from (to_message(tp, record) for record in records)
+            return
+        for start in range(0, len(records), MAX_BATCH):
+            batch = records[start : start + MAX_BATCH]
+            message = to_message(tp, batch[-1])
+            message.key, message.value = None, batch
+            yield message
