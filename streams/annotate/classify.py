@@ -1,0 +1,189 @@
+"""What a text tells of: a first honest baseline of keywords, with the words that decided.
+
+A lexicon a language (``lexicon/*.toml``) turns words into concepts; rules that are the
+same for every language (``lexicon/rules.tsv``) turn concepts that stand near each other
+in a sentence into evidence for a class, ``none`` among them: a match report is full of
+attacks and shots, and of words for sport. The best class is an event if its evidence
+outweighs that for ``none``. Earlier sentences count more, the title most.
+"""
+
+from __future__ import annotations
+
+import math
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Literal, NamedTuple
+
+from streams.annotate import concepts
+from streams.annotate.concepts import Rule
+from streams.annotate.words import Word, sentences
+from streams.records import Classification, Event, IncidentClass, Modality, Span
+
+
+VERSION = "keywords-1"
+
+#: Characters of the text that are read; what a report tells of, it tells early.
+READ_MAX = 1000
+TITLE_WEIGHT = 1.4
+#: Of the first, second and later sentences of a text.
+SENTENCE_WEIGHTS = (1.0, 0.7, 0.45)
+#: Concepts of a rule lie within so many words of one another.
+NEAR_WORDS = 10
+#: How much of the evidence for ``none`` an event must outweigh, and by how much.
+NONE_SHARE = 0.8
+MARGIN_MIN = 1.8
+#: A class is named beside the main one if it has this share of its evidence.
+OTHER_SHARE = 0.6
+OTHER_MIN = 1.0
+SPANS_MAX = 8
+#: Of one concept, so that a list of names does not crowd out the verb.
+WORDS_MAX = 2
+#: Confidence over the margin: a logistic curve through what was measured.
+CONFIDENCE_MIDDLE = 2.0
+CONFIDENCE_SLOPE = 0.8
+CONFIDENCE_MAX = 0.95
+
+#: Concepts that say the event is not news; of several in a sentence, the first here.
+_MODALITIES: tuple[tuple[str, Modality], ...] = (
+    ("past", "retold"),
+    ("rehearsal", "fiction"),
+)
+_FieldName = Literal["title", "text"]
+#: Concept -> the words that speak of it: their place in the sentence, and the span.
+_Mentions = Mapping[str, Sequence[tuple[int, Span]]]
+
+
+class _Sentence(NamedTuple):
+    weight: float
+    mentions: _Mentions
+
+
+class _Evidence(NamedTuple):
+    """A rule where it is strongest: the weight it gives there."""
+
+    rule: Rule
+    weight: float
+    sentence: _Sentence
+
+
+def classify(title: str, text: str, language: str) -> tuple[Event, ...]:
+    """Return the event that *title* and *text* tell of, or nothing.
+
+    ``language`` (BCP 47) chooses the lexicon: there is no event in a language without
+    one. A text of unknown language is read with all of them.
+    """
+    code = language.partition("-")[0]
+    if code != "und" and code not in concepts.LANGUAGES:
+        return ()
+    evidence = list(_evidence(_sentences(title, text, concepts.lexicon(code))))
+    scores: dict[IncidentClass, float] = {}
+    for item in evidence:
+        label = item.rule.label
+        scores[label] = scores.get(label, 0.0) + item.weight
+    against = scores.pop("none", 0.0)
+    if not scores:
+        return ()
+    best = max(scores, key=lambda label: scores[label])
+    margin = scores[best] - NONE_SHARE * against
+    if margin < MARGIN_MIN:
+        return ()
+    decided = [e for e in evidence if e.rule.label == best and e.weight > 0]
+    main = Classification(label=best, confidence=_confidence(margin), why=_why(decided))
+    return (
+        Event(
+            incident_class=main,
+            other_classes=_others(scores, best),
+            modality=_modality(decided),
+        ),
+    )
+
+
+def _others(
+    scores: Mapping[IncidentClass, float], best: IncidentClass
+) -> tuple[Classification, ...]:
+    enough = max(OTHER_SHARE * scores[best], OTHER_MIN)
+    near = sorted(
+        ((score, label) for label, score in scores.items() if score >= enough),
+        reverse=True,
+    )
+    return tuple(
+        Classification(label=label, confidence=_confidence(score - scores[best]))
+        for score, label in near
+        if label != best
+    )
+
+
+def _confidence(margin: float) -> float:
+    curve = 1 / (1 + math.exp(CONFIDENCE_SLOPE * (CONFIDENCE_MIDDLE - margin)))
+    return round(min(CONFIDENCE_MAX, curve), 2)
+
+
+def _why(decided: Sequence[_Evidence]) -> tuple[Span, ...]:
+    """Return the words behind *decided*, strongest evidence first, each once."""
+    spans: dict[Span, None] = {}
+    for item in sorted(decided, key=lambda item: -item.weight):
+        for concept in item.rule.concepts:
+            words = item.sentence.mentions[concept][:WORDS_MAX]
+            spans.update(dict.fromkeys(span for _, span in words))
+    return tuple(list(spans)[:SPANS_MAX])
+
+
+def _modality(decided: Sequence[_Evidence]) -> Modality:
+    """Return what the strongest sentence says of its event: retold, or happened."""
+    strongest = max(decided, key=lambda item: item.weight).sentence
+    for concept, modality in _MODALITIES:
+        if concept in strongest.mentions:
+            return modality
+    return "happened"
+
+
+def _evidence(found: Sequence[_Sentence]) -> Iterator[_Evidence]:
+    """Yield each rule that holds anywhere, once, where it is strongest."""
+    by_weight = sorted(found, key=lambda sentence: -sentence.weight)
+    for rule, needed in _rules():
+        for sentence in by_weight:
+            if needed <= sentence.mentions.keys() and _near(
+                rule.concepts, sentence.mentions
+            ):
+                yield _Evidence(rule, rule.weight * sentence.weight, sentence)
+                break
+
+
+@cache
+def _rules() -> tuple[tuple[Rule, frozenset[str]], ...]:
+    return tuple((rule, frozenset(rule.concepts)) for rule in concepts.rules())
+
+
+def _near(rule: Sequence[str], mentions: _Mentions) -> bool:
+    """Whether words of all concepts of *rule* stand near a word of the first."""
+    first, *others = rule
+    return not others or any(
+        all(
+            any(abs(at - other) <= NEAR_WORDS for other, _ in mentions[concept])
+            for concept in others
+        )
+        for at, _ in mentions[first]
+    )
+
+
+def _sentences(title: str, text: str, lexicon: concepts.Lexicon) -> list[_Sentence]:
+    read = [_read("title", words, TITLE_WEIGHT, lexicon) for words in sentences(title)]
+    body = text[:READ_MAX]
+    # Some feeds repeat the title at the start of the text.
+    told = len(title) if title and body.startswith(title) else 0
+    fresh = (words for words in sentences(body) if words[-1].start >= told)
+    for at, words in enumerate(fresh):
+        weight = SENTENCE_WEIGHTS[min(at, len(SENTENCE_WEIGHTS) - 1)]
+        read.append(_read("text", words, weight, lexicon))
+    return [sentence for sentence in read if sentence.mentions]
+
+
+def _read(
+    field: _FieldName, words: Sequence[Word], weight: float, lexicon: concepts.Lexicon
+) -> _Sentence:
+    mentions: dict[str, list[tuple[int, Span]]] = {}
+    for concept, first, after in lexicon.read(words):
+        span = Span(field=field, start=words[first].start, end=words[after - 1].end)
+        mentions.setdefault(concept, []).append((first, span))
+    return _Sentence(weight, mentions)
