@@ -37,9 +37,10 @@ class Containers:
         if done.returncode != 0:
             raise UnavailableError(f"cannot pull {image}: {done.stderr.strip()}")
 
-    def kafka(self) -> KafkaServer:
+    def kafka(self, port: int | None = None) -> KafkaServer:
         """Return a broker in a container, not yet started."""
-        port, controller_port = free_ports(2)
+        free_port, controller_port = free_ports(2)
+        port = port or free_port
         properties = config.kafka(port, controller_port, host="0.0.0.0")  # noqa: S104 - inside
         env = {
             "CLUSTER_ID": config.KAFKA_CLUSTER,
@@ -50,9 +51,9 @@ class Containers:
         runner = Container(new_folder("kafka"), self._engine, IMAGES["kafka"], options)
         return KafkaServer(runner, port)
 
-    def elasticsearch(self) -> ElasticsearchServer:
+    def elasticsearch(self, port: int | None = None) -> ElasticsearchServer:
         """Return a node in a container, not yet started."""
-        (port,) = free_ports(1)
+        port = port or free_ports(1)[0]
         env = config.elasticsearch() | {"ES_JAVA_OPTS": config.ELASTICSEARCH_JVM}
         options = ["--publish", f"127.0.0.1:{port}:9200", *_env(env)]
         folder = new_folder("elasticsearch")

@@ -34,12 +34,13 @@ def free_ports(count: int) -> list[int]:
     ports: list[int] = []
     while len(ports) < count:
         port = random.choice(PORTS)
-        if port not in ports and _is_free(port):
+        if port not in ports and is_free(port):
             ports.append(port)
     return ports
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Tell whether nobody listens on the loopback *port*."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -77,7 +78,7 @@ class Server(ABC):
         """Kill it, as with ``kill -9``; its data stay for the next ``start()``."""
         self._runner.kill()
         deadline_s = time.monotonic() + START_MAX_S
-        while not _is_free(self._port) and time.monotonic() < deadline_s:
+        while not is_free(self._port) and time.monotonic() < deadline_s:
             time.sleep(LOOK_EVERY_S)
 
     def pause(self) -> None:

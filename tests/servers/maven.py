@@ -55,11 +55,12 @@ class Maven:
         """Have *kind* in the cache; UnavailableError when it cannot be downloaded."""
         self._fetched(kind)
 
-    def kafka(self) -> KafkaServer:
+    def kafka(self, port: int | None = None) -> KafkaServer:
         """Return a broker with a folder of its own, not yet started."""
         library = self._fetched("kafka")
         folder = new_folder("kafka")
-        port, controller_port = free_ports(2)
+        free_port, controller_port = free_ports(2)
+        port = port or free_port
         properties = config.kafka(port, controller_port, host="127.0.0.1")
         properties["log.dirs"] = str(folder / "data")
         file = folder / "server.properties"
@@ -73,11 +74,12 @@ class Maven:
         )
         return KafkaServer(runner, port)
 
-    def elasticsearch(self) -> ElasticsearchServer:
+    def elasticsearch(self, port: int | None = None) -> ElasticsearchServer:
         """Return a node with a folder of its own, not yet started."""
         home = self._fetched("elasticsearch")
         folder = new_folder("elasticsearch")
-        port, transport_port = free_ports(2)
+        free_port, transport_port = free_ports(2)
+        port = port or free_port
         configured = folder / "config"
         shutil.copytree(home / "config", configured)
         scratch = folder / "tmp"

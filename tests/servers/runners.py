@@ -70,6 +70,7 @@ class Runner(ABC):
         with self._lock:
             self._ended = True
             if self._guard is not None and self._guard.poll() is None:
+                self._release()  # one sign of two: a child may hold the pipe open
                 self._guard.terminate()
                 self._guard.wait(END_MAX_S)
             elif ending := self._orders()["ending"]:

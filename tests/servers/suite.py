@@ -32,11 +32,11 @@ class Source(Protocol):
     def fetch(self, kind: Kind) -> None:
         """Download what *kind* needs; UnavailableError when that cannot be."""
 
-    def kafka(self) -> KafkaServer:
-        """Return a broker, not yet started."""
+    def kafka(self, port: int | None = None) -> KafkaServer:
+        """Return a broker, not yet started; None: on any free port."""
 
-    def elasticsearch(self) -> ElasticsearchServer:
-        """Return a node, not yet started."""
+    def elasticsearch(self, port: int | None = None) -> ElasticsearchServer:
+        """Return a node, not yet started; None: on any free port."""
 
 
 class Suite:
