@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import random
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -179,6 +179,27 @@ def log_fetch(
         _log.warning(
             f"{connector}.refused", source=one.source, kind=one.kind, reason=one.reason
         )
+
+
+async def until_stopped(
+    stop: asyncio.Event, work: Iterable[Coroutine[None, None, None]]
+) -> None:
+    """Run all of *work* until *stop* is set, then cancel it.
+
+    The first of it that raises ends the rest, and its error is raised here.
+    """
+    tasks = [asyncio.create_task(one) for one in work]
+    waiter = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait(
+            [waiter, *tasks], return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        for task in (waiter, *tasks):
+            task.cancel()
+        await asyncio.gather(waiter, *tasks, return_exceptions=True)
+    for task in done - {waiter}:
+        task.result()
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> bool:

@@ -1,0 +1,1 @@
+"""Transcript formats: each a pure function from text to cues."""

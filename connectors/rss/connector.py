@@ -1,0 +1,274 @@
+"""The feeds: asked in turn, read in worker processes, published."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+import structlog
+
+from connectors.face import (
+    SourceStatus,
+    load_cursors,
+    log_fetch,
+    pause,
+    publish,
+    until_stopped,
+)
+from connectors.http import Document, HttpClient, NotModified, SlowDownError
+from connectors.rss.items import read
+from connectors.rss.memory import sift
+from connectors.rss.schedule import FIRST_SPREAD_S, delay_s
+from connectors.rss.subscription import Subscription, subscription
+from connectors.urls import host_of
+from streams import clock
+from streams.errors import (
+    PoolCallError,
+    SourceError,
+    SourceUnavailableError,
+    WirewatchError,
+)
+from streams.log.face import Log
+from streams.pool import Pool
+from streams.records import Cursor, RawItem
+from streams.settings import Feed, Settings
+from streams.text import fingerprint
+
+
+STAGE = "connectors.rss"
+#: What one document may take to parse; 1 MB of hostile markup takes some seconds.
+PARSE_TIMEOUT_S = 20.0
+PARSERS = 2
+
+_log = structlog.get_logger()
+
+
+@dataclass
+class _Watched:
+    """One feed, and what we know of it."""
+
+    feed: Feed
+    subscription: Subscription
+    cursor: Cursor
+    state: str = "waiting"
+    last_good: datetime | None = None
+    last_error: str = ""
+    failures: int = 0
+    published: int = 0
+    refused: int = 0
+    host: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.host = host_of(self.feed.url)
+
+    @property
+    def ident(self) -> str:
+        return self.subscription.source.id
+
+
+class RssConnector:
+    """Polls every configured feed; see :class:`connectors.face.Connector`."""
+
+    def __init__(self, settings: Settings, log: Log) -> None:
+        self._settings = settings
+        self._log = log
+        self._rng = random.Random()  # noqa: S311 - spreads requests
+        self._watched = [
+            _Watched(feed, (about := subscription(feed)), _fresh(feed, about))
+            for feed in settings.rss.feeds
+        ]
+        self._room = asyncio.Semaphore(settings.rss.parallel)
+        self._hosts: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Poll until *stop* is set. Raises FatalError if the log or the pool is broken."""
+        if not self._watched:
+            await stop.wait()
+            return
+        cursors = await load_cursors(self._log)
+        for watched in self._watched:
+            if cursor := cursors.get(watched.ident):
+                watched.cursor = _for_url(cursor, watched.feed.url)
+        async with (
+            HttpClient(self._settings.http) as http,
+            Pool(PARSERS, timeout_s=PARSE_TIMEOUT_S, name="feeds") as pool,
+        ):
+            # What is under way at the end is asked again at the next start.
+            await until_stopped(
+                stop,
+                [self._watch(watched, http, pool, stop) for watched in self._watched],
+            )
+
+    def statuses(self) -> list[SourceStatus]:
+        """Return how each feed does."""
+        return [
+            SourceStatus(
+                connector="rss",
+                id=watched.ident,
+                name=watched.subscription.source.name or watched.ident,
+                state=watched.state,
+                last_good=watched.last_good,
+                published=watched.published,
+                refused=watched.refused,
+                last_error=watched.last_error,
+            )
+            for watched in self._watched
+        ]
+
+    async def _watch(
+        self, watched: _Watched, http: HttpClient, pool: Pool, stop: asyncio.Event
+    ) -> None:
+        settings = self._settings.rss
+        interval_s = max(
+            watched.feed.interval_s or settings.interval_s, settings.interval_min_s
+        )
+        spread_s = min(FIRST_SPREAD_S, interval_s) if len(self._watched) > 1 else 0.0
+        stopped = await pause(stop, self._rng.uniform(0, spread_s))
+        while not stopped:
+            retry_after_s = await self._attempt(watched, http, pool, stop)
+            wait_s = delay_s(
+                interval_s,
+                failures=watched.failures,
+                retry_after_s=retry_after_s,
+                rng=self._rng,
+            )
+            stopped = await pause(stop, wait_s)
+
+    async def _attempt(
+        self, watched: _Watched, http: HttpClient, pool: Pool, stop: asyncio.Event
+    ) -> float:
+        """Poll once; return how long the server asks us to stay away."""
+        try:
+            await self._poll(watched, http, pool, stop)
+        except (SourceError, SourceUnavailableError, PoolCallError) as error:
+            watched.failures += 1
+            watched.state, watched.last_error = "failing", str(error)
+            _log.warning(
+                "rss.failed",
+                source=watched.ident,
+                failures=watched.failures,
+                error=watched.last_error,
+            )
+            return error.retry_after_s if isinstance(error, SlowDownError) else 0.0
+        watched.failures, watched.last_error = 0, ""
+        watched.last_good = clock.now()
+        return 0.0
+
+    async def _poll(
+        self, watched: _Watched, http: HttpClient, pool: Pool, stop: asyncio.Event
+    ) -> None:
+        # The host first: a slow one must not take room from the others.
+        async with self._hosts[watched.host], self._room:
+            answer = await http.get(
+                watched.feed.url,
+                etag=watched.cursor.position.get("etag", ""),
+                last_modified=watched.cursor.position.get("last_modified", ""),
+            )
+        if isinstance(answer, NotModified):
+            watched.state = "unchanged"
+            _log.info("rss.unchanged", source=watched.ident, because="not modified")
+            return
+        digest = hashlib.sha256(answer.body).hexdigest()
+        if digest == watched.cursor.position.get("body"):
+            watched.state = "unchanged"
+            watched.cursor = _moved(watched.cursor, answer, digest, clock.now())
+            _log.info("rss.unchanged", source=watched.ident, because="same body")
+            return
+        await self._publish(watched, answer, digest, pool, stop)
+
+    async def _publish(
+        self,
+        watched: _Watched,
+        document: Document,
+        digest: str,
+        pool: Pool,
+        stop: asyncio.Event,
+    ) -> None:
+        now = clock.now()
+        items = await _read(document, watched.subscription, now, pool)
+        memory = watched.cursor.position.get("entries", "")
+        sifted = sift(items, memory)
+        cursor = _moved(watched.cursor, document, digest, now, entries=sifted.memory)
+        # Some feeds carry the time of the request: that alone is not worth a record.
+        moved = bool(sifted.new) or sifted.memory != memory
+        published = await publish(
+            self._log,
+            sifted.new,
+            stage=STAGE,
+            stop=stop,
+            cursor=cursor if moved else None,
+        )
+        if not published.complete:
+            return
+        watched.cursor = cursor
+        watched.state = "fresh" if sifted.new else "unchanged"
+        watched.refused += len(published.refused)
+        watched.published += len(sifted.new) - len(published.refused)
+        log_fetch(
+            "rss",
+            watched.ident,
+            entries=len(items),
+            known=sifted.known,
+            published=published,
+            detail={"bytes": len(document.body)},
+        )
+
+
+async def _read(
+    document: Document, about: Subscription, now: datetime, pool: Pool
+) -> tuple[RawItem, ...]:
+    try:
+        return await pool.run(
+            read,
+            document.body,
+            about,
+            now,
+            content_type=document.content_type,
+            content_language=document.content_language,
+            url=document.url,
+        )
+    except WirewatchError:
+        raise
+    except Exception as error:
+        # Reading is a function of the document: whatever it raises is about that.
+        raise SourceError(
+            f"{document.url}: it cannot be parsed: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _fresh(feed: Feed, about: Subscription) -> Cursor:
+    position = {"url": fingerprint(feed.url)}
+    return Cursor(source=about.source.id, position=position, updated=clock.now())
+
+
+def _for_url(cursor: Cursor, url: str) -> Cursor:
+    """Return *cursor*, without validators if they are those of another address."""
+    named = fingerprint(url)
+    if cursor.position.get("url") == named:
+        return cursor
+    entries = cursor.position.get("entries", "")
+    return msgspec.structs.replace(cursor, position={"url": named, "entries": entries})
+
+
+def _moved(
+    cursor: Cursor,
+    document: Document,
+    digest: str,
+    now: datetime,
+    *,
+    entries: str | None = None,
+) -> Cursor:
+    position = cursor.position | {
+        "etag": document.etag,
+        "last_modified": document.last_modified,
+        "body": digest,
+    }
+    if entries is not None:
+        position["entries"] = entries
+    return msgspec.structs.replace(cursor, position=position, updated=now)
