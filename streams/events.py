@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar, cast
+from urllib.parse import quote
 
 import msgspec
 
+from streams.clock import to_ms
 from streams.errors import RecordError
 from streams.log.face import Headers, Output, Record
 from streams.records import (
+    SCHEMA_VERSION,
     Cursor,
     Incident,
     Item,
@@ -35,6 +39,9 @@ from streams.topics import (
     Topic,
 )
 
+
+#: What RFC 3986 allows in a path beside letters and digits; the rest is escaped.
+URI_SAFE = "/:@!$&'()*+,;=~"
 
 ORIGIN = "ww_origin"
 #: Marks a record that a replay or a retry wrote, not the live flow.
@@ -64,14 +71,15 @@ def decode(kind: type[T], value: bytes | None) -> T:
         raise RecordError(f"a tombstone where a {kind.__name__} should be")
     try:
         return cast(T, _DECODERS[kind](value))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(f"not a {kind.__name__}: {error}") from error
 
 
 def raw(item: RawItem) -> Output:
-    """Return *item* as a connector publishes it."""
+    """Return *item* as a connector publishes it; it has no id of ours yet."""
     name = f"{item.source.id}/{item.identities[0].value if item.identities else ''}"
-    return _entry(RAW, item, key=item.publisher, subject=name, ident=name, item=item)
+    ident = f"{name}/{to_ms(item.fetched)}"
+    return _entry(RAW, item, key=item.publisher, subject=name, ident=ident, item=item)
 
 
 def unique(item: UniqueItem) -> Output:
@@ -162,12 +170,7 @@ def dead_letter(
         DEAD_TIME: now.isoformat(),
     }
     kept = tuple(header for header in record.headers if header[0] not in about)
-    return Output(
-        DEADLETTERS.name,
-        record.key,
-        record.value,
-        kept + tuple((name, text.encode()) for name, text in about.items()),
-    )
+    return Output(DEADLETTERS.name, record.key, record.value, kept + _headers(about))
 
 
 def refused_at_door(
@@ -183,9 +186,9 @@ def refused_at_door(
     about = {DEAD_STAGE: stage, DEAD_KIND: kind, DEAD_REASON: reason[:2000]}
     return Output(
         DEADLETTERS.name,
-        source.encode("utf-8", "replace"),
+        _bytes(source),
         encode(described),
-        tuple((name, text.encode("utf-8", "replace")) for name, text in about.items()),
+        _headers(about),
     )
 
 
@@ -208,7 +211,11 @@ def _entry(
 def _output(
     topic: Topic, record: msgspec.Struct, *, key: str, headers: Headers
 ) -> Output:
-    return Output(topic.name, key.encode("utf-8", "replace"), encode(record), headers)
+    try:
+        value = encode(record)
+    except UnicodeEncodeError as error:
+        raise RecordError(f"cannot be a {type(record).__name__}: {error}") from error
+    return Output(topic.name, _bytes(key), value, headers)
 
 
 def _cloudevent(
@@ -218,14 +225,19 @@ def _cloudevent(
     kind = topic.record.__name__
     return (
         ("ce_specversion", b"1.0"),
-        ("ce_id", ident.encode("utf-8", "replace")),
-        ("ce_subject", subject.encode("utf-8", "replace")),
+        ("ce_id", _bytes(ident)),
+        ("ce_subject", _bytes(subject)),
         ("ce_type", f"wirewatch.{kind}".encode()),
-        ("ce_source", f"/wirewatch/{source}".encode("utf-8", "replace")),
+        ("ce_source", _uri(source)),
         ("ce_time", time.isoformat().encode()),
-        ("ce_dataschema", f"wirewatch:{kind}:1".encode()),
+        ("ce_dataschema", f"wirewatch:{kind}:{SCHEMA_VERSION}".encode()),
         ("content-type", b"application/json"),
     )
+
+
+@lru_cache(maxsize=10_000)
+def _uri(source: str) -> bytes:
+    return f"/wirewatch/{quote(source, safe=URI_SAFE, errors='replace')}".encode()
 
 
 def _labels(item: TaggedItem) -> Headers:
@@ -234,11 +246,16 @@ def _labels(item: TaggedItem) -> Headers:
 
 
 def _filters(label: str, country: str, language: str) -> Headers:
-    return (
-        ("ww_class", label.encode()),
-        ("ww_country", country.encode()),
-        ("ww_language", language.encode()),
-    )
+    return _headers({"ww_class": label, "ww_country": country, "ww_language": language})
+
+
+def _headers(texts: Mapping[str, str]) -> Headers:
+    return tuple((name, _bytes(text)) for name, text in texts.items())
+
+
+def _bytes(text: str) -> bytes:
+    """Encode what only labels a record: a lone surrogate in it must not stop it."""
+    return text.encode("utf-8", "replace")
 
 
 def origin_of(record: Record) -> str:
