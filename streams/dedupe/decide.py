@@ -23,7 +23,6 @@ from streams.dedupe.publication import (
     Publication,
     Sequence,
     Sight,
-    alias_key,
     content_of,
     dump,
     first,
@@ -59,13 +58,11 @@ def decide(received: Received, state: State) -> Decision:
     known = load(stored) if stored is not None else None
 
     after, emitted = judge(known, sight)
-    after = _named(after, free + own)
+    after = _named(after, own)
     if after is not known or memory.is_fading(after, sight):
         after = memory.touched(after, sight)
     writes: dict[bytes, bytes | None] = {
-        alias_key(name): ident.encode()
-        for name in (free + own if emitted else free)
-        if name in after.names
+        name: ident for name in (own if emitted else free) if name in after.names
     }
     if emitted or memory.is_touched_by(after, sight):
         writes[publication_key(ident)] = dump(after)
@@ -144,37 +141,41 @@ def anchor_of(sight: Sight) -> datetime:
     return sight.fetched
 
 
-def _resolve(names: list[str], state: State) -> tuple[str, list[str], list[str]]:
-    """Return the id that *names* belong to; the names nobody has; those it has itself.
+def _resolve(
+    names: list[bytes], state: State
+) -> tuple[bytes, list[bytes], list[bytes]]:
+    """Return the id that *names* belong to, those of them nobody has, and all its own.
 
     The strongest known name decides. A name of another publication stays with it.
     """
-    owners = [state.get(alias_key(name)) for name in names]
+    owners = [state.get(name) for name in names]
     owner = next((one for one in owners if one is not None), None)
-    ident = ident_of(names[0]) if owner is None else owner.decode()
     free = [name for name, one in zip(names, owners, strict=True) if one is None]
+    if owner is None:
+        return ident_of(names[0]), free, names
     own = [
-        name
-        for name, one in zip(names, owners, strict=True)
-        if one is not None and one == owner
+        name for name, one in zip(names, owners, strict=True) if one in {None, owner}
     ]
-    return ident, free, own
+    return owner, free, own
 
 
-def _named(publication: Publication, names: list[str]) -> Publication:
-    added = tuple(name for name in names if name not in publication.names)
+def _named(publication: Publication, names: list[bytes]) -> Publication:
+    """Return *publication* with those of *names* that are new to it, if it has room."""
+    added = [name for name in names if name not in publication.names]
     room = NAMES_MAX - len(publication.names)
     if not added or room <= 0:
         return publication
-    return msgspec.structs.replace(publication, names=publication.names + added[:room])
+    return msgspec.structs.replace(
+        publication, names=(*publication.names, *added[:room])
+    )
 
 
 def _as_unique(
-    item: RawItem, sight: Sight, ident: str, publication: Publication
+    item: RawItem, sight: Sight, ident: bytes, publication: Publication
 ) -> UniqueItem:
     return UniqueItem(
         **msgspec.structs.asdict(item),
-        id=ident,
+        id=ident.decode(),
         revision=publication.revision,
         content_hash=sight.content_hash,
         first_seen=publication.first_seen,

@@ -16,7 +16,6 @@ import msgspec
 from streams.dedupe.publication import (
     Publication,
     Sight,
-    alias_key,
     load,
     publication_key,
     sweep_key,
@@ -59,13 +58,13 @@ def is_touched_by(publication: Publication, sight: Sight) -> bool:
 
 
 def places(
-    ident: str, after: Publication, before: Publication | None
+    ident: bytes, after: Publication, before: Publication | None
 ) -> dict[bytes, bytes | None]:
     """Return the entries that put *ident* into the order of age, and out of its old place."""
     moved: dict[bytes, bytes | None] = {}
     if before is not None:
         moved[touch_key(*before.touched[:2])] = None
-    moved[touch_key(*after.touched[:2])] = ident.encode()
+    moved[touch_key(*after.touched[:2])] = ident
     return moved
 
 
@@ -96,15 +95,15 @@ def _forget(
     ident = state.get(key) if key not in writes else writes[key]
     if ident is None:
         return True
-    value = state.get(publication_key(ident.decode()))
+    value = state.get(publication_key(ident))
     if value is not None:
         publication = load(value)
         if publication.touched[:2] == (sight.partition, place):
             if sight.appended_ms - publication.touched[2] <= REMEMBERED_MS:
                 return False
             for name in publication.names:
-                if state.get(alias_key(name)) == ident:
-                    writes[alias_key(name)] = None
-            writes[publication_key(ident.decode())] = None
+                if state.get(name) == ident:
+                    writes[name] = None
+            writes[publication_key(ident)] = None
     writes[key] = None
     return True

@@ -10,7 +10,7 @@ Four kinds of entries stand in the table, told apart by the first letter of the 
 =====================  ================================================================
 
 A NAME is the fingerprint of publisher, kind and value of an identity: nothing is ever
-compared across publishers.
+compared across publishers. Names are handled as their keys, ``a/`` included.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ HISTORY_MAX = 32
 #: A publication that goes by so many names takes no more of them.
 NAMES_MAX = 64
 
+_ALIAS = b"a/"
 _STRENGTH = {"guid": 0, "link": 1, "text": 2}
 
 
@@ -82,7 +83,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     sequences: tuple[Sequence, ...]
     #: Hashes of the texts that were shown, latest last.
     history: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
+    names: tuple[bytes, ...] = ()
     #: Partition, offset and append time of the record that wrote this last.
     touched: tuple[int, int, int]
 
@@ -161,14 +162,9 @@ def load(value: bytes) -> Publication:
     return _decode(value)
 
 
-def alias_key(name: str) -> bytes:
-    """Return the key under which the owner of *name* stands."""
-    return b"a/" + name.encode()
-
-
-def publication_key(ident: str) -> bytes:
+def publication_key(ident: bytes) -> bytes:
     """Return the key of the publication *ident*."""
-    return b"p/" + ident.encode()
+    return b"p/" + ident
 
 
 def touch_key(partition: int, offset: int) -> bytes:
@@ -181,9 +177,9 @@ def sweep_key(partition: int) -> bytes:
     return b"s/%d" % partition
 
 
-def ident_of(name: str) -> str:
+def ident_of(name: bytes) -> bytes:
     """Return the id of a publication whose strongest name at first sight is *name*."""
-    return "i" + name
+    return b"i" + name.removeprefix(_ALIAS)
 
 
 def content_of(item: RawItem) -> tuple[str, int]:
@@ -192,21 +188,24 @@ def content_of(item: RawItem) -> tuple[str, int]:
     return fingerprint(normalize(item.title), text), len(text)
 
 
-def names_of(item: RawItem, content_hash: str) -> list[str]:
+def names_of(item: RawItem, content_hash: str) -> list[bytes]:
     """Return the names that *item* goes by, strongest first; at least one.
 
     An item whose source gave nothing usable is named by its content: it may be a copy
     that nobody recognises, but it is never dropped.
     """
-    usable = sorted(
-        (one for one in item.identities if one.usable and one.value),
-        key=lambda one: _STRENGTH[one.kind],
-    ) or [_last_resort(item, content_hash)]
-    return list(
-        dict.fromkeys(
-            fingerprint(item.publisher, one.kind, one.value) for one in usable
-        )
-    )
+    usable = [one for one in item.identities if one.usable and one.value]
+    usable.sort(key=_strength)
+    names: list[bytes] = []
+    for one in usable or [_last_resort(item, content_hash)]:
+        name = _ALIAS + fingerprint(item.publisher, one.kind, one.value).encode()
+        if name not in names:
+            names.append(name)
+    return names
+
+
+def _strength(identity: Identity) -> int:
+    return _STRENGTH[identity.kind]
 
 
 def _last_resort(item: RawItem, content_hash: str) -> Identity:

@@ -9,7 +9,7 @@ from streams.dedupe.decide import decide
 from streams.log.face import Record
 from streams.records import Identity, RawItem, Sighting, Source, State, UniqueItem
 from streams.stage import Received
-from streams.text import fingerprint
+from streams.text import fingerprint, normalize
 from streams.topics import DEDUPE_TABLE, RAW, UNIQUE
 
 
@@ -40,7 +40,7 @@ class Wire:
         kinds: tuple[tuple[Literal["guid", "link", "text"], str | None], ...] = (
             ("guid", guid),
             ("link", link),
-            ("text", fingerprint(text) if text else None),
+            ("text", fingerprint(normalize(text)) if text else None),
         )
         item = RawItem(
             identities=tuple(
