@@ -120,7 +120,7 @@ def crashed(log: Sequence[Received], data: st.DataObject) -> Worker:
                 | st.just([True] * len(entries)),
                 label="entries stored",
             )
-            worker.store(e for e, kept in zip(entries, flags, strict=True) if kept)
+            worker.store(e for e, flag in zip(entries, flags, strict=True) if flag)
             latest = end if stored and all(flags) else start
             start = data.draw(st.integers(0, latest), label="committed")
     worker.finish(start)
