@@ -41,14 +41,16 @@ def recognise(data: bytes) -> Format | None:
 def read(data: bytes) -> Cues:
     """Return the cues in *data*.
 
-    Raises SourceError if no format recognises it, or it holds no cue that can be read.
+    Silence is a transcript, too: there may be none. Raises SourceError if no format
+    recognises it, or if it holds cues and none can be read.
     """
     known = recognise(data)
     if known is None:
         names = " or ".join(one.name for one in FORMATS)
         raise SourceError(f"it is no transcript that is known: {names}")
     cues = known.parse(decode(data))
-    if not cues.segments:
-        broken = f", and {cues.broken} that cannot be read" if cues.broken else ""
-        raise SourceError(f"it is {known.name} without a word in its cues{broken}")
+    if cues.broken and not cues.segments:
+        raise SourceError(
+            f"it is {known.name}, but none of its {cues.broken} cues can be read"
+        )
     return cues

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from connectors.identities import text_identity
 from connectors.radio import detect
 from connectors.radio.cut import Piece, cut
 from streams.records import Identity, RawItem, Recording, Source
 from streams.settings import Station
-from streams.text import fingerprint, normalize
 
 
 #: Where the time is not known, so many words of the text are the title.
@@ -105,11 +105,7 @@ def _item(
         identities=(
             _guid(name, station),
             # A bulletin is read again every hour: each time is a broadcast of its own.
-            Identity(
-                kind="text",
-                value=fingerprint(normalize(title), normalize(piece.text)),
-                usable=False,
-            ),
+            text_identity(title, piece.text, usable=False),
         ),
         publisher=station.id,
         source=_source(station),

@@ -8,19 +8,14 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from connectors.identities import guid_identity, text_identity
 from connectors.rss.document import Entry, FeedDocument
 from connectors.rss.parse import parse
 from connectors.rss.subscription import Subscription
-from connectors.urls import canonical, public_url
+from connectors.urls import canonical, public_url, registrable_domain
 from streams.records import Identity, RawItem
-from streams.text import fingerprint, normalize
 
 
-#: Shorter texts (normalised, title included) are the same by chance.
-TEXT_IDENTITY_MIN = 40
-#: Guids at least as long, or with a colon in them (an address, a URN, a tag), are taken
-#: to be unique in the world; others ("4711") are unique in their feed at best.
-GLOBAL_GUID_MIN = 20
 #: Claims outside are no dates of publication but mistakes: the web is from 1991.
 EARLIEST_YEAR = 1991
 FUTURE_MAX = timedelta(days=366)
@@ -57,11 +52,12 @@ def items(
     if not source.name:
         source = msgspec.structs.replace(source, name=document.title)
     home = canonical(document.link)
+    publisher = subscription.publisher or registrable_domain(document.link) or source.id
     shared = _shared(document.entries)
     return tuple(
         RawItem(
             identities=tuple(_identities(entry, source.id, home, shared)),
-            publisher=subscription.publisher,
+            publisher=publisher,
             source=msgspec.structs.replace(
                 source,
                 language=source.language or entry.language or document.language,
@@ -95,24 +91,13 @@ def _identities(
     entry: Entry, source: str, home: str, shared: frozenset[tuple[str, str]]
 ) -> Iterator[Identity]:
     if entry.guid:
-        yield Identity(
-            kind="guid",
-            value=_guid(entry.guid, source),
-            usable=("guid", entry.guid) not in shared,
-        )
+        unique = ("guid", entry.guid) not in shared
+        yield guid_identity(entry.guid, source, usable=unique)
     if link := canonical(entry.link):
         usable = ("link", link) not in shared and link != home
         yield Identity(kind="link", value=link, usable=usable)
-    title, text = normalize(entry.title), normalize(entry.text)
-    if (title or text) and not entry.withdrawn:
-        usable = len(title) + len(text) >= TEXT_IDENTITY_MIN
-        yield Identity(kind="text", value=fingerprint(title, text), usable=usable)
-
-
-def _guid(guid: str, source: str) -> str:
-    if ":" in guid or len(guid) >= GLOBAL_GUID_MIN:
-        return guid
-    return f"{source}#{guid}"
+    if (entry.title or entry.text) and not entry.withdrawn:
+        yield text_identity(entry.title, entry.text)
 
 
 def _believable(moment: datetime | None, fetched: datetime) -> datetime | None:

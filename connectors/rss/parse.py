@@ -34,6 +34,7 @@ _ALTERNATE = re.compile(
     re.IGNORECASE,
 )
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_ROOT = re.compile(rb"\A\s*<\?xml\b.*?<([A-Za-z][\w.:-]*)", re.DOTALL)
 _LOOKED_AT = 100_000
 
 
@@ -58,7 +59,7 @@ def parse(
         resolve_relative_uris=False,
         sanitize_html=False,
     )
-    if not parsed.entries and not _is_feed(parsed):
+    if not parsed.entries and not parsed.version:
         raise SourceError(_instead(body))
     channel = parsed.feed
     return FeedDocument(
@@ -72,11 +73,6 @@ def parse(
     )
 
 
-def _is_feed(parsed: Mapping[str, Any]) -> bool:
-    # "rss" and "atom" alone are a root element of that name and nothing known in it.
-    return bool(parsed["version"]) and bool(parsed["feed"])
-
-
 def _instead(body: bytes) -> str:
     head = body[:_LOOKED_AT]
     if not head.strip():
@@ -85,7 +81,9 @@ def _instead(body: bytes) -> str:
         return "it is a web page, not a feed; it names feeds in its <link> elements"
     if _HTML.search(head):
         return "it is a web page, not a feed"
-    return "it is no feed that is known: RSS, RDF, Atom or JSON Feed"
+    root = _ROOT.search(head)
+    what = f"XML of the kind <{root[1].decode()[:40]}>, and " if root else ""
+    return f"it is {what}no feed that is known: RSS, RDF, Atom or JSON Feed"
 
 
 def _entry(entry: Mapping[str, Any]) -> Entry:

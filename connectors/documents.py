@@ -1,0 +1,309 @@
+"""Documents given by hand: what ``wirewatch ingest`` and ``wirewatch inspect`` read.
+
+What a document is, is told by its content. Everything in it comes out, either as an item
+or as :class:`~connectors.face.Refused` with the reason; nothing a document holds raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import sys
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from connectors import jsonlines
+from connectors.face import Refused
+from connectors.http import Document, HttpClient, NotModified
+from connectors.radio import detect
+from connectors.radio.items import Start, start_of
+from connectors.radio.items import read as read_transcript
+from connectors.rss.items import read as read_feed
+from connectors.rss.subscription import Subscription, subscription
+from connectors.urls import public_url
+from streams import clock
+from streams.errors import PoolCallError, SourceError, SourceUnavailableError
+from streams.pool import Pool
+from streams.records import RawItem, Source
+from streams.settings import Feed, Settings, Station
+from streams.topics import RAW_MAX_BYTES
+
+
+STAGE = "connectors.ingest"
+STANDARD_INPUT = "-"
+PARSE_TIMEOUT_S = 20.0
+#: So much shows what a file is.
+_HEAD_BYTES = 65_536
+
+
+class _Found(NamedTuple):
+    """One document, read, and what it is called."""
+
+    #: Stable and free of this machine's paths: part of ids.
+    name: str
+    #: For a person: where it was read.
+    shown: str
+    body: bytes
+    #: As an HTTP answer: addresses are relative to ``url``.
+    content_type: str = ""
+    content_language: str = ""
+    url: str = ""
+    modified: datetime | None = None
+    path: Path | None = None
+
+
+async def read(
+    source: str, settings: Settings, http: HttpClient
+) -> AsyncIterator[RawItem | Refused]:
+    """Yield everything in *source*: a file, a folder (and those in it), a URL or ``-``.
+
+    Feeds, SRT and WebVTT, JSON lines (see :mod:`connectors.jsonlines`). A URL or folder
+    of the configuration is read as that feed or station; standard input as JSON lines.
+    """
+    async with AsyncExitStack() as stack:
+        reader = _Reader(settings, http, stack)
+        if source == STANDARD_INPUT:
+            async for one in reader.lines(sys.stdin.buffer, "stdin", "standard input"):
+                yield one
+        elif source.partition("://")[0].lower() in {"http", "https"}:
+            async for one in reader.address(source):
+                yield one
+        else:
+            async for one in reader.tree(Path(source)):
+                yield one
+
+
+class _Reader:
+    """Reads documents of every kind; starts a worker process once there is a feed."""
+
+    def __init__(
+        self, settings: Settings, http: HttpClient, stack: AsyncExitStack
+    ) -> None:
+        self._settings = settings
+        self._size_max = round(settings.http.size_max_mb * 1_000_000)
+        self._http = http
+        self._stack = stack
+        self._pool: Pool | None = None
+
+    async def tree(self, top: Path) -> AsyncIterator[RawItem | Refused]:
+        """Yield what is in *top* and, if it is a folder, below it."""
+        try:
+            paths = await asyncio.to_thread(_files, top)
+        except OSError as error:
+            yield Refused(str(top), "unreadable", error.strerror or str(error))
+            return
+        if not paths:
+            yield Refused(str(top), "empty", "there is no file in this folder")
+        for path, name in paths:
+            try:
+                async for one in self._file(path, name):
+                    yield one
+            except OSError as error:
+                yield Refused(str(path), "unreadable", error.strerror or str(error))
+
+    async def address(self, url: str) -> AsyncIterator[RawItem | Refused]:
+        """Yield what is at *url*."""
+        shown = public_url(url)
+        try:
+            answer = await self._http.get(url)
+        except (SourceError, SourceUnavailableError) as error:
+            yield Refused(shown, "unreachable", str(error))
+            return
+        assert not isinstance(answer, NotModified), "no validators were sent"
+        feed = next((f for f in self._settings.rss.feeds if f.url == url), None)
+        found = _of_answer(shown, answer)
+        about = subscription(feed or Feed(url=url))
+        async for one in self._document(found, about):
+            yield one
+
+    async def lines(
+        self, stream: BinaryIO, name: str, shown: str
+    ) -> AsyncIterator[RawItem | Refused]:
+        """Yield the items of the JSON lines in *stream*."""
+        fallback = Source(connector="ingest", id=f"ingest/{name}")
+        number = 0
+        # A line of twice the largest item is not read any further.
+        while line := await asyncio.to_thread(stream.readline, 2 * RAW_MAX_BYTES):
+            number += 1
+            where = f"{shown}:{number}"
+            if not line.endswith(b"\n") and len(line) == 2 * RAW_MAX_BYTES:
+                yield await asyncio.to_thread(_too_long, line, stream, where)
+                continue
+            if line.isspace():
+                continue
+            yield jsonlines.read(line, where=where, fallback=fallback, now=clock.now())
+
+    async def _file(self, path: Path, name: str) -> AsyncIterator[RawItem | Refused]:
+        loaded = await asyncio.to_thread(_load, path, name, self._size_max)
+        if loaded is None:
+            with path.open("rb") as file:
+                async for one in self.lines(file, name, str(path)):
+                    yield one
+        elif isinstance(loaded, Refused):
+            yield loaded
+        else:
+            async for one in self._document(loaded, None):
+                yield one
+
+    async def _document(
+        self, found: _Found, about: Subscription | None
+    ) -> AsyncIterator[RawItem | Refused]:
+        if not found.body.strip():
+            yield _refusal(found, "empty", "it is empty")
+            return
+        if jsonlines.recognises(found.body[:_HEAD_BYTES]):
+            fallback = Source(connector="ingest", id=f"ingest/{found.name}")
+            for number, line in enumerate(found.body.splitlines(), 1):
+                if line.strip():
+                    where = f"{found.shown}:{number}"
+                    yield jsonlines.read(
+                        line, where=where, fallback=fallback, now=clock.now()
+                    )
+            return
+        for one in await self._items(found, about):
+            yield one
+
+    async def _items(
+        self, found: _Found, about: Subscription | None
+    ) -> tuple[RawItem | Refused, ...]:
+        try:
+            if detect.recognise(found.body) is not None:
+                return await asyncio.to_thread(self._transcript, found)
+            return await self._feed(found, about)
+        except SourceError as error:
+            return (_refusal(found, "unrecognised", str(error)),)
+        except PoolCallError as error:
+            return (_refusal(found, error.kind, str(error)),)
+
+    def _transcript(self, found: _Found) -> tuple[RawItem | Refused, ...]:
+        station, name = self._station(found)
+        start = Start(None, "unknown")
+        if found.path is not None:
+            start = start_of(station, found.path.stem, found.modified)
+        transcript = read_transcript(
+            found.body,
+            name=name,
+            station=station,
+            start=start,
+            fetched=clock.now(),
+            words=self._settings.radio.item_words,
+        )
+        if not transcript.broken:
+            return transcript.items
+        reason = f"{transcript.broken} cues whose times cannot be read"
+        return (*transcript.items, _refusal(found, "broken", reason))
+
+    def _station(self, found: _Found) -> tuple[Station, str]:
+        """Return the configured station whose folder the file is in, or one for it."""
+        if found.path is not None:
+            for station in self._settings.radio.stations:
+                folder = Path(station.folder).resolve()
+                if found.path.is_relative_to(folder):
+                    return station, found.path.relative_to(folder).as_posix()
+        at = PurePosixPath(found.name)
+        ident = at.parent.as_posix() if at.parent.name else at.stem
+        return Station(id=f"ingest/{ident}", name=at.parent.name, folder=""), at.name
+
+    async def _feed(
+        self, found: _Found, about: Subscription | None
+    ) -> tuple[RawItem, ...]:
+        if self._pool is None:
+            self._pool = await self._stack.enter_async_context(
+                Pool(1, timeout_s=PARSE_TIMEOUT_S, name="documents")
+            )
+        if about is None:
+            source = Source(connector="ingest", id=f"ingest/{found.name}")
+            about = Subscription(source, "")
+        try:
+            return await self._pool.run(
+                read_feed,
+                found.body,
+                about,
+                clock.now(),
+                content_type=found.content_type,
+                content_language=found.content_language,
+                url=found.url,
+            )
+        except (SourceError, PoolCallError):
+            raise
+        except Exception as error:
+            # Reading is a function of the document: whatever it raises is about that.
+            kind = type(error).__name__
+            raise SourceError(f"it cannot be parsed: {kind}: {error}") from error
+
+
+def _files(top: Path) -> list[tuple[Path, str]]:
+    """Return the files at and below *top*, each with its name from there."""
+    if not top.exists():
+        raise FileNotFoundError(errno.ENOENT, "there is no such file or folder")
+    top = top.resolve()
+    found = top.rglob("*") if top.is_dir() else [top]
+    return [
+        (path, path.relative_to(top.parent).as_posix())
+        for path in sorted(found)
+        if path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(top).parts)
+    ]
+
+
+def _load(path: Path, name: str, size_max: int) -> _Found | Refused | None:
+    """Return the file, or why not; None if it is JSON lines, to be read one by one."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        if jsonlines.recognises(head):
+            return None
+        file.seek(0)
+        status = os.fstat(file.fileno())
+        if status.st_size > size_max:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            reason = f"it is larger than {size_max:,} bytes"
+            return Refused(str(path), "oversize", reason, digest, status.st_size)
+        return _Found(
+            name=name,
+            shown=str(path),
+            body=file.read(size_max),
+            modified=clock.from_ms(status.st_mtime_ns // 1_000_000),
+            path=path,
+        )
+
+
+def _of_answer(shown: str, answer: Document) -> _Found:
+    parts = urlsplit(answer.url)
+    return _Found(
+        name=f"{parts.netloc}{unquote(parts.path)}",
+        shown=shown,
+        body=answer.body,
+        content_type=answer.content_type,
+        content_language=answer.content_language,
+        url=answer.url,
+    )
+
+
+def _too_long(line: bytes, stream: BinaryIO, where: str) -> Refused:
+    """Pass over the rest of a line, and say what it was."""
+    digest, size = hashlib.sha256(), 0
+    while line:
+        digest.update(line)
+        size += len(line)
+        if line.endswith(b"\n"):
+            break
+        line = stream.readline(2 * RAW_MAX_BYTES)
+    reason = f"the line takes {size:,} bytes; an item at most {RAW_MAX_BYTES:,}"
+    return Refused(where, "oversize", reason, digest.hexdigest(), size)
+
+
+def _refusal(found: _Found, kind: str, reason: str) -> Refused:
+    return Refused(
+        source=found.shown,
+        kind=kind,
+        reason=reason,
+        sha256=hashlib.sha256(found.body).hexdigest(),
+        size_bytes=len(found.body),
+    )

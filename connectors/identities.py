@@ -1,0 +1,30 @@
+"""The names that a connector gives to a publication (dedupe decides by them). Pure."""
+
+from __future__ import annotations
+
+from streams.records import Identity
+from streams.text import fingerprint, normalize
+
+
+#: Shorter texts (normalised, title included) are the same by chance.
+TEXT_MIN = 40
+#: Guids at least as long, or with a colon in them (an address, a URN, a tag), are taken
+#: to be unique in the world; others ("4711") are unique in their source at best.
+GLOBAL_GUID_MIN = 20
+
+
+def guid_identity(guid: str, source: str, *, usable: bool = True) -> Identity:
+    """Return *guid* as a name within the publisher of *source*."""
+    worldwide = ":" in guid or len(guid) >= GLOBAL_GUID_MIN
+    value = guid if worldwide else f"{source}#{guid}"
+    return Identity(kind="guid", value=value, usable=usable)
+
+
+def text_identity(title: str, text: str, *, usable: bool = True) -> Identity:
+    """Return the text as a name; usable if it is long enough, too."""
+    title, text = normalize(title), normalize(text)
+    return Identity(
+        kind="text",
+        value=fingerprint(title, text),
+        usable=usable and len(title) + len(text) >= TEXT_MIN,
+    )
