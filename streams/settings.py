@@ -10,40 +10,60 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+
+from msgspec import Meta
 
 from streams.errors import SettingsError
 
 
 ENV_PREFIX = "WIREWATCH_"
 #: Read by the command line, not settings of the system.
-ENV_OF_COMMAND = frozenset({"WIREWATCH_CONFIG", "WIREWATCH_DATA"})
+ENV_OF_COMMAND = frozenset({"WIREWATCH_CONFIG"})
+
+SECRETS = frozenset({"password", "api_key"})
+#: What topics and indices may be called: the stricter of Kafka and Elasticsearch.
+PREFIX = re.compile(r"([a-z0-9][a-z0-9._-]*)?")
+PREFIX_MAX = 100
+
+Positive = Annotated[float, Meta(gt=0)]
 
 
-class EmbeddedLog(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
-):
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings that belong together; what is secret does not show in its ``repr``."""
+
+    def __repr__(self) -> str:
+        shown = ", ".join(
+            f"{name}={_redacted(name, getattr(self, name))}"
+            for name in self.__struct_fields__
+        )
+        return f"{type(self).__name__}({shown})"
+
+
+class EmbeddedLog(Section, frozen=True, kw_only=True):
     """The log in one SQLite file."""
 
     #: FULL: acknowledged means on disk. NORMAL: a power cut may take the last second.
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
     #: Above 70 % of it what has been read goes early; above 80 % intake waits.
-    size_max_gb: float = 10.0
+    size_max_gb: Positive = 10.0
 
 
-class Kafka(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Kafka(Section, frozen=True, kw_only=True):
     """The brokers, and how to reach them."""
 
     bootstrap: str = "localhost:9092"
-    replication: int = 1
-    session_timeout_s: float = 10.0
+    replication: Annotated[int, Meta(ge=1)] = 1
+    #: A worker gives up its partitions 2 s earlier (the lease).
+    session_timeout_s: Annotated[float, Meta(gt=2)] = 10.0
     #: Stable name of this worker's slot: a restart keeps its partitions (KIP-345).
     instance: str = ""
     security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -53,9 +73,7 @@ class Kafka(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ca_file: str = ""
 
 
-class Elasticsearch(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
-):
+class Elasticsearch(Section, frozen=True, kw_only=True):
     """The search servers, and how to reach them."""
 
     url: str = "http://localhost:9200"
@@ -63,29 +81,29 @@ class Elasticsearch(
     username: str = ""
     password: str = ""
     ca_file: str = ""
-    replicas: int = 0
-    request_timeout_s: float = 30.0
+    replicas: Annotated[int, Meta(ge=0)] = 0
+    request_timeout_s: Positive = 30.0
 
 
-class Annotate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Annotate(Section, frozen=True, kw_only=True):
     """Reading texts."""
 
     #: Worker processes; 0 means one a core.
-    processes: int = 0
+    processes: Annotated[int, Meta(ge=0)] = 0
 
 
-class Http(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Http(Section, frozen=True, kw_only=True):
     """The one guarded client through which every outbound request goes."""
 
     user_agent: str = "wirewatch/0.1 (news monitoring)"
-    timeout_s: float = 30.0
+    timeout_s: Positive = 30.0
     #: Of the body as decompressed.
-    size_max_mb: float = 10.0
+    size_max_mb: Positive = 10.0
     #: Hosts whose addresses may be private or loopback.
     allow_private: tuple[str, ...] = ()
 
 
-class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Feed(Section, frozen=True, kw_only=True):
     """One feed to watch."""
 
     url: str
@@ -97,20 +115,20 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     country: str = ""
     language: str = ""
     #: Seconds between polls; 0 means the connector's default.
-    interval_s: float = 0.0
+    interval_s: Annotated[float, Meta(ge=0)] = 0.0
 
 
-class Rss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Rss(Section, frozen=True, kw_only=True):
     """The feeds, and how often they are asked."""
 
-    interval_s: float = 300.0
-    interval_min_s: float = 60.0
+    interval_s: Positive = 300.0
+    interval_min_s: Positive = 60.0
     #: Requests under way at once, over all hosts; one at a time per host.
-    parallel: int = 16
+    parallel: Annotated[int, Meta(ge=1)] = 16
     feeds: tuple[Feed, ...] = ()
 
 
-class Station(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Station(Section, frozen=True, kw_only=True):
     """One radio station, whose transcripts appear in a folder."""
 
     id: str
@@ -127,25 +145,25 @@ class Station(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     media_url: str = ""
 
 
-class Radio(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Radio(Section, frozen=True, kw_only=True):
     """The stations."""
 
     #: A file is taken when its size and time have stood still for so long.
-    settle_s: float = 2.0
-    interval_s: float = 1.0
+    settle_s: Annotated[float, Meta(ge=0)] = 2.0
+    interval_s: Positive = 1.0
     #: An item has about so many words.
-    item_words: int = 250
+    item_words: Annotated[int, Meta(ge=1)] = 250
     stations: tuple[Station, ...] = ()
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(Section, frozen=True, kw_only=True):
     """Everything a process needs to know before it starts."""
 
     #: embedded: one process, no server. servers: Kafka and Elasticsearch.
     mode: Literal["embedded", "servers"] = "embedded"
     #: Folder of the embedded log and index; relative to the configuration file.
     data: str = "data"
-    #: Before every topic, consumer group, index and alias.
+    #: Before every topic, consumer group, index and alias, such as ``test-``.
     prefix: str = ""
     log: EmbeddedLog = EmbeddedLog()
     kafka: Kafka = Kafka()
@@ -170,23 +188,25 @@ def load(
     """Return the settings of *path* (none: the defaults), environment over file.
 
     ``data`` (a command's option) goes over both. Relative paths in the file are taken
-    from the file's folder. Raises SettingsError, which names file, key and remedy.
+    from the file's folder, others from the working folder. Raises SettingsError, which
+    names file, key and remedy.
     """
     document: dict[str, Any] = {}
+    where = "the environment"
     if path is not None:
+        where = str(path)
         document = _read(path)
-    where = str(path) if path is not None else "the environment"
+        _anchor(document, path.resolve().parent)
     _overlay(document, environ)
     if data is not None:
         document["data"] = data
     try:
+        # Not strict: what comes from the environment is text.
         settings = msgspec.convert(document, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{where}: {_explain(str(error))}") from None
     _check(settings, where)
-    if path is None:
-        return settings
-    return _anchored(settings, path.resolve().parent, data_given=data is not None)
+    return settings
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -200,64 +220,91 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} cannot be read: {error}") from None
 
 
+def _anchor(document: dict[str, Any], folder: Path) -> None:
+    """Make the paths in *document* absolute; what is no path is found out later."""
+    document.setdefault("data", "data")
+    for table, key in (
+        (document, "data"),
+        (document.get("kafka"), "ca_file"),
+        (document.get("elasticsearch"), "ca_file"),
+        *((station, "folder") for station in _stations(document)),
+    ):
+        if isinstance(table, dict) and isinstance(given := table.get(key), str):
+            table[key] = str(folder / Path(given).expanduser()) if given else ""
+
+
+def _stations(document: dict[str, Any]) -> list[Any]:
+    radio = document.get("radio")
+    stations = radio.get("stations") if isinstance(radio, dict) else None
+    return stations if isinstance(stations, list) else []
+
+
 def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> None:
-    known = _names()
+    known = dict(_names())
     for name, value in sorted(environ.items()):
         if not name.startswith(ENV_PREFIX) or name in ENV_OF_COMMAND:
             continue
-        at = known.get(name)
-        if at is None:
-            nearest = difflib.get_close_matches(name, known, 1)
-            hint = f": did you mean {nearest[0]}?" if nearest else ""
-            raise SettingsError(f"unknown environment variable {name}{hint}")
-        section, key = at
-        if section:
-            document.setdefault(section, {})[key] = value
-        else:
-            document[key] = value
+        if name not in known:
+            hint = _nearest(name, [*known, *ENV_OF_COMMAND], shared=ENV_PREFIX)
+            raise SettingsError(f"unknown environment variable {name}: {hint}")
+        section, key = known[name]
+        table = document.setdefault(section, {}) if section else document
+        if isinstance(table, dict):  # else the file is wrong, which is said later
+            table[key] = value
 
 
-def _names() -> dict[str, tuple[str, str]]:
-    """Return environment variable -> (section, key), for every scalar setting."""
-    names: dict[str, tuple[str, str]] = {}
+def _names() -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield environment variable, (section, key), for every setting but lists."""
     for field in msgspec.structs.fields(Settings):
-        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+        if isinstance(field.type, type) and issubclass(field.type, Section):
             for inner in msgspec.structs.fields(field.type):
-                if "tuple" not in str(inner.type):
+                if get_origin(inner.type) is not tuple:
                     name = f"{ENV_PREFIX}{field.name}_{inner.name}".upper()
-                    names[name] = (field.name, inner.name)
+                    yield name, (field.name, inner.name)
         else:
-            names[f"{ENV_PREFIX}{field.name}".upper()] = ("", field.name)
-    return names
+            yield f"{ENV_PREFIX}{field.name}".upper(), ("", field.name)
 
 
 def _explain(message: str) -> str:
-    """Turn msgspec's message into one that names the key and the nearest known one."""
+    """Turn msgspec's message into one that names the key and the remedy, no value."""
     text, _, at = message.partition(" - at `$")
     place = at.strip("`").lstrip(".")
-    if "unknown field" not in text:
-        return f"{place or 'top level'}: {text}"
-    unknown = text.split("`")[1]
-    key = f"{place}.{unknown}" if place else unknown
-    nearest = difflib.get_close_matches(unknown, _fields(place), 1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else "remove it"
-    return f"unknown setting {key!r}: {hint}"
+    if "unknown field" in text:
+        unknown = text.split("`")[1]
+        key = f"{place}.{unknown}" if place else unknown
+        hint = _nearest(unknown, _kind_at(place).__struct_fields__)
+        return f"unknown setting {key!r}: {hint}"
+    if text.startswith("Invalid enum value"):
+        text = f"must be one of {', '.join(get_args(_kind_at(place)))}"
+    return f"{place or 'top level'}: {text}"
 
 
-def _fields(place: str) -> tuple[str, ...]:
-    """Return the keys known at *place*, such as ``rss.feeds[3]``."""
+def _nearest(unknown: str, known: Iterable[str], *, shared: str = "") -> str:
+    """Say which of *known* is like *unknown*, but for the beginning that all share."""
+    names = sorted(name.removeprefix(shared) for name in known)
+    nearest = difflib.get_close_matches(unknown.removeprefix(shared), names, 1)
+    return f"did you mean {shared}{nearest[0]}?" if nearest else "remove it"
+
+
+def _kind_at(place: str) -> Any:
+    """Return the type of what is at *place*, such as ``rss.feeds[3]``."""
     kind: Any = Settings
     for part in place.split(".") if place else ():
         name, bracket, _ = part.partition("[")
         kind = next(f.type for f in msgspec.structs.fields(kind) if f.name == name)
         if bracket:
-            kind = kind.__args__[0]
-    return tuple(kind.__struct_fields__)
+            kind = get_args(kind)[0]
+    return kind
 
 
 def _check(settings: Settings, where: str) -> None:
+    if len(settings.prefix) > PREFIX_MAX or not PREFIX.fullmatch(settings.prefix):
+        raise SettingsError(
+            f"{where}: prefix: use at most {PREFIX_MAX} lower-case letters, digits, "
+            "'.', '_' and '-', a letter or digit first"
+        )
     for kind, ids in (
-        ("feed", [feed.id or feed.url for feed in settings.rss.feeds]),
+        ("feed", [feed.id or _bare(feed.url) for feed in settings.rss.feeds]),
         ("station", [station.id for station in settings.radio.stations]),
     ):
         if twice := sorted({one for one in ids if ids.count(one) > 1}):
@@ -265,25 +312,19 @@ def _check(settings: Settings, where: str) -> None:
     for station in settings.radio.stations:
         try:
             ZoneInfo(station.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):
             raise SettingsError(
                 f"{where}: station {station.id!r}: {station.timezone!r} is no "
                 "time zone; use an IANA name such as Africa/Bamako"
             ) from None
 
 
-def _anchored(settings: Settings, folder: Path, *, data_given: bool) -> Settings:
-    stations = tuple(
-        msgspec.structs.replace(
-            station, folder=str(folder / Path(station.folder).expanduser())
-        )
-        for station in settings.radio.stations
-    )
-    data = (
-        settings.data if data_given else str(folder / Path(settings.data).expanduser())
-    )
-    return msgspec.structs.replace(
-        settings,
-        data=data,
-        radio=msgspec.structs.replace(settings.radio, stations=stations),
-    )
+def _bare(url: str) -> str:
+    """Return *url* without its scheme and credentials: what a feed is called by default."""
+    return re.sub(r"^[^/]*//(?:[^/?#]*@)?", "", url)
+
+
+def _redacted(name: str, value: object) -> str:
+    if name in SECRETS and value:
+        return "'***'"
+    return re.sub(r"//[^/?#'\"]*@", "//***@", repr(value))
