@@ -1,1 +1,1 @@
-"""Index: items and incidents into the search index, in bulk."""
+"""Index: what correlate says, made searchable."""

@@ -1,0 +1,14 @@
+"""The correlate stage, as the loop runs it."""
+
+from __future__ import annotations
+
+from streams.correlate.decide import decide
+from streams.stage import Stage
+from streams.topics import CORRELATE_TABLE, TAGGED
+
+
+def stage() -> Stage:
+    """Return the stage that turns ``items.tagged`` into ``items`` and ``incidents``."""
+    return Stage(
+        name="correlate", sources=(TAGGED,), decide=decide, table=CORRELATE_TABLE
+    )

@@ -1,0 +1,214 @@
+"""Decide what an item is part of: its story, its incident. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from streams import events
+from streams.correlate.incidents import entered, left, main_event
+from streams.correlate.memory import (
+    HeldIncident,
+    HeldItem,
+    HeldStory,
+    Turn,
+    incident_key,
+    item_key,
+    story_key,
+)
+from streams.records import Incident, Item, Story, TaggedItem
+from streams.stage import Decision, Received, State
+from streams.text import fingerprint
+
+
+def decide(received: Received, state: State) -> Decision:
+    """Return the item with its story and incident, and each incident it changes.
+
+    Ignored are revisions older than what is held, and what is equal to it; the same
+    revision read anew replaces. A record that is replayed gives what it gave before,
+    as far as nothing younger has changed it.
+    """
+    tagged: TaggedItem = received.data
+    turn = Turn(received.record, state)
+    placed = _placed(tagged, turn)
+    if placed is None:
+        return Decision()
+    item = _item(tagged, placed, origin=events.origin_of(received.record))
+    changed = list(_account(item, placed, turn))
+    turn.touch(_keys(item.id, placed))
+    return Decision(
+        [events.item(item), *map(events.incident, changed)],
+        turn.writes,
+    )
+
+
+def _placed(item: TaggedItem, turn: Turn) -> HeldItem | None:
+    """Return where *item* belongs from this record on; None if it says nothing new."""
+    held = turn.find(item_key(item.id), HeldItem)
+    digest = fingerprint(events.encode(item).decode())
+    if held is not None:
+        if held.cause == turn.offset:
+            return held
+        old = held.cause > turn.offset or item.revision < held.revision
+        if old or (item.revision, digest) == (held.revision, held.digest):
+            return None
+    story = _story_of(item)
+    return turn.change(
+        item_key(item.id),
+        HeldItem,
+        lambda _: HeldItem(
+            version=turn.version_after(held.version if held else 0),
+            revision=item.revision,
+            digest=digest,
+            story=story,
+            role=_role(item, story, held, turn),
+            incident=_incident_of(item, story, held, turn),
+            left_story=held.story if held else "",
+            left_incident=held.incident if held else "",
+        ),
+    )
+
+
+def _story_of(item: TaggedItem) -> str:
+    if item.state == "withdrawn" or not item.signature:
+        return ""
+    return "s" + fingerprint(item.signature)
+
+
+def _role(
+    item: TaggedItem, story: str, held: HeldItem | None, turn: Turn
+) -> Literal["first", "copy"]:
+    if held is not None and held.story == story:
+        return held.role
+    known = turn.find(story_key(story), HeldStory)
+    return "first" if known is None or known.first == item.id else "copy"
+
+
+def _incident_of(
+    item: TaggedItem, story: str, held: HeldItem | None, turn: Turn
+) -> str:
+    """Return the incident that *item* reports; '' if it reports none.
+
+    It is its story's. A text that nobody else carries takes its incident along when it
+    is edited, so that an edit does not end one incident and open another.
+    """
+    if not story or main_event(item) is None:
+        return ""
+    known = turn.find(story_key(story), HeldStory)
+    if known is not None and known.incident:
+        return known.incident
+    if held is not None and held.incident:
+        own = turn.find(incident_key(held.incident), HeldIncident)
+        if own is not None and own.incident.item_count == 1:
+            return held.incident
+    # The opening revision is in it: the id may outlive its story, and never returns.
+    return "n" + fingerprint("incident", story, item.id, str(item.revision))
+
+
+def _item(tagged: TaggedItem, placed: HeldItem, *, origin: str) -> Item:
+    return Item(
+        **{name: getattr(tagged, name) for name in TaggedItem.__struct_fields__},
+        version=placed.version,
+        story=Story(id=placed.story, role=placed.role) if placed.story else None,
+        incidents=(placed.incident,) if placed.incident else (),
+        origin=origin,
+    )
+
+
+def _account(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incident]:
+    """Bring stories and incidents up to date; yield each incident that changes."""
+    if placed.left_story and placed.left_story != placed.story:
+        _leave_story(placed, turn)
+    if placed.left_incident and placed.left_incident != placed.incident:
+        yield from _leave_incident(item, placed, turn)
+    if placed.story:
+        _enter_story(item, placed, turn)
+    if placed.incident:
+        yield from _enter_incident(item, placed, turn)
+
+
+def _leave_story(placed: HeldItem, turn: Turn) -> None:
+    def without(story: HeldStory | None) -> HeldStory | None:
+        if story is None or story.members <= 1:
+            return None
+        taken_along = story.incident == placed.incident
+        return msgspec.structs.replace(
+            story,
+            members=story.members - 1,
+            incident="" if taken_along else story.incident,
+        )
+
+    turn.change(story_key(placed.left_story), HeldStory, without)
+
+
+def _enter_story(item: Item, placed: HeldItem, turn: Turn) -> None:
+    def with_item(story: HeldStory | None) -> HeldStory:
+        if story is None:
+            return HeldStory(first=item.id, members=1, incident=placed.incident)
+        known = placed.left_story == placed.story
+        return msgspec.structs.replace(
+            story,
+            members=story.members + (not known),
+            incident=placed.incident or story.incident,
+        )
+
+    turn.change(story_key(placed.story), HeldStory, with_item)
+
+
+def _leave_incident(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incident]:
+    def without(held: HeldIncident | None) -> HeldIncident | None:
+        if held is None:
+            return None
+        return left(
+            held,
+            item,
+            version=turn.version_after(held.incident.version),
+            moved_to=placed.incident,
+        )
+
+    after = turn.change(incident_key(placed.left_incident), HeldIncident, without)
+    if after is None:
+        return
+    if not after.incident.item_count:
+        _end_in_story(after, turn)
+    if after.cause == turn.offset:
+        yield after.incident
+
+
+def _end_in_story(ended: HeldIncident, turn: Turn) -> None:
+    """Take an incident without reports from its story: the next report opens one."""
+
+    def without(story: HeldStory | None) -> HeldStory | None:
+        if story is None or story.incident != ended.incident.id:
+            return story
+        return msgspec.structs.replace(story, incident="")
+
+    turn.change(story_key(ended.story), HeldStory, without)
+
+
+def _enter_incident(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incident]:
+    def with_item(held: HeldIncident | None) -> HeldIncident:
+        return entered(
+            held,
+            item,
+            version=turn.version_after(held.incident.version if held else 0),
+            ident=placed.incident,
+            known=placed.left_incident == placed.incident,
+        )
+
+    after = turn.change(incident_key(placed.incident), HeldIncident, with_item)
+    if after is not None and after.cause == turn.offset:
+        yield after.incident
+
+
+def _keys(ident: str, placed: HeldItem) -> Iterator[bytes]:
+    """Yield the entries that the record touched; the same ones in every replay."""
+    yield item_key(ident)
+    for story in dict.fromkeys((placed.story, placed.left_story)):
+        if story:
+            yield story_key(story)
+    for incident in dict.fromkeys((placed.incident, placed.left_incident)):
+        if incident:
+            yield incident_key(incident)

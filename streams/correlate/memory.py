@@ -1,0 +1,198 @@
+"""What correlate remembers, and for how long.
+
+Everything is an entry of one table: ``i`` + item id, ``s`` + story id, ``n`` + incident
+id. An entry carries its *cause*: the offset of the record that changed it last
+(``items.tagged`` has one partition). A change whose record is not younger than the cause
+has been made already, so a replayed record repeats only what a crash has left out.
+
+The order of age is in the table too: ``t`` + offset names the entries that this record
+touched. A sweep goes along these places and forgets what nothing has touched for
+:data:`REMEMBERED_MS`. Its clock is the append time of the records, so that the same log
+gives the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeVar, cast
+
+import msgspec
+
+from streams.log.face import Record
+from streams.records import Incident, Report
+from streams.stage import State
+
+
+DAY_MS = 86_400_000
+#: A later report of a story that is forgotten opens a new incident.
+REMEMBERED_MS = 30 * DAY_MS
+#: What a crash may send through again is never forgotten: less than this many records.
+REPLAYED_MAX = 50_000
+#: One record in so many sweeps so many places: faster than records come.
+SWEEP_EVERY = 16
+SWEEP_PLACES = 64
+SWEEP_KEY = b"w"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What all entries have."""
+
+    #: Offset of the record that changed it last; :meth:`Turn.change` sets it.
+    cause: int = -1
+
+
+class HeldItem(Entry, frozen=True, kw_only=True, omit_defaults=True):
+    """What was decided on an item, and what it left behind to go there."""
+
+    version: int
+    revision: int
+    #: Of the item as annotate sent it: what is equal needs no second answer.
+    digest: str
+    story: str = ""
+    role: Literal["first", "copy"] = "first"
+    incident: str = ""
+    left_story: str = ""
+    left_incident: str = ""
+
+
+class HeldStory(Entry, frozen=True, kw_only=True, omit_defaults=True):
+    """A text that items carry."""
+
+    first: str
+    members: int
+    #: The incident that its items report; '' while none does.
+    incident: str = ""
+
+
+class HeldIncident(Entry, frozen=True, kw_only=True, omit_defaults=True):
+    """An incident as it was issued last, and who could report it next."""
+
+    incident: Incident
+    story: str
+    #: Reports of copies: one of them leads when the report before it is withdrawn.
+    standby: tuple[Report, ...] = ()
+
+
+class _Touched(msgspec.Struct, frozen=True, array_like=True):
+    """What one record touched, and when it was appended."""
+
+    appended_ms: int
+    keys: tuple[str, ...]
+
+
+class _Sweep(Entry, frozen=True, kw_only=True, omit_defaults=True):
+    """How far the sweep has come."""
+
+    place: int
+
+
+E = TypeVar("E", bound=Entry)
+
+_encode = msgspec.json.Encoder().encode
+_DECODERS: dict[type[msgspec.Struct], Callable[[bytes], msgspec.Struct]] = {
+    kind: msgspec.json.Decoder(kind).decode
+    for kind in (HeldItem, HeldStory, HeldIncident, _Touched, _Sweep)
+}
+
+
+def item_key(ident: str) -> bytes:
+    """Return the key of an item's entry."""
+    return b"i" + ident.encode("utf-8", "surrogatepass")
+
+
+def story_key(ident: str) -> bytes:
+    """Return the key of a story's entry."""
+    return b"s" + ident.encode()
+
+
+def incident_key(ident: str) -> bytes:
+    """Return the key of an incident's entry."""
+    return b"n" + ident.encode()
+
+
+class Turn:
+    """One record's turn with the table: what it finds there, and what it leaves."""
+
+    def __init__(self, record: Record, state: State) -> None:
+        self.offset = record.offset
+        self.appended_ms = record.timestamp_ms
+        self.writes: dict[bytes, bytes | None] = {}
+        self._state = state
+
+    def find(self, key: bytes, kind: type[E]) -> E | None:
+        """Return the entry at *key*, as this turn has left it so far."""
+        value = self.writes[key] if key in self.writes else self._state.get(key)
+        return None if value is None else cast(E, _DECODERS[kind](value))
+
+    def change(
+        self, key: bytes, kind: type[E], made: Callable[[E | None], E | None]
+    ) -> E | None:
+        """Put what *made* makes of the entry at *key* in its place; None deletes it.
+
+        Returns the entry as it now stands. One that this record, or a younger one, has
+        changed before stays as it is.
+        """
+        if self.is_settled(key, kind):
+            return self.find(key, kind)
+        entry = made(self.find(key, kind))
+        if entry is None:
+            if key in self._state:
+                self.writes[key] = None
+            else:
+                self.writes.pop(key, None)
+            return None
+        entry = msgspec.structs.replace(entry, cause=self.offset)
+        self.writes[key] = _encode(entry)
+        return entry
+
+    def is_settled(self, key: bytes, kind: type[Entry]) -> bool:
+        """Whether the table holds what this record, or a younger one, made of *key*."""
+        value = self._state.get(key)
+        if value is None:
+            return False
+        return cast(Entry, _DECODERS[kind](value)).cause >= self.offset
+
+    def version_after(self, version: int) -> int:
+        """Return the version that follows *version* (0: there is none)."""
+        return max(version + 1, self.appended_ms)
+
+    def touch(self, keys: Iterable[bytes]) -> None:
+        """Note *keys* as touched by this record, and forget what is too old."""
+        names = tuple(key.decode("utf-8", "surrogatepass") for key in keys)
+        place = _place_key(self.offset)
+        value = _encode(_Touched(self.appended_ms, names))
+        if self._state.get(place) != value:
+            self.writes[place] = value
+        if self.offset % SWEEP_EVERY == 0:
+            self.change(SWEEP_KEY, _Sweep, self._swept)
+
+    def _swept(self, sweep: _Sweep | None) -> _Sweep:
+        place = self.offset if sweep is None else sweep.place
+        last = min(place + SWEEP_PLACES, self.offset - REPLAYED_MAX)
+        while place < last and self._forget(place):
+            place += 1
+        return _Sweep(place=place)
+
+    def _forget(self, place: int) -> bool:
+        """Forget what was touched at *place* last; False if it is too young for that."""
+        key = _place_key(place)
+        value = self._state.get(key)
+        if value is None:
+            return True
+        touched = cast(_Touched, _DECODERS[_Touched](value))
+        if self.appended_ms - touched.appended_ms <= REMEMBERED_MS:
+            return False
+        for name in touched.keys:
+            old = name.encode("utf-8", "surrogatepass")
+            entry = self.find(old, _KINDS[old[:1]])
+            if entry is not None and entry.cause <= place:
+                self.writes[old] = None
+        self.writes[key] = None
+        return True
+
+
+_KINDS: dict[bytes, type[Entry]] = {b"i": HeldItem, b"s": HeldStory, b"n": HeldIncident}
+
+
+def _place_key(offset: int) -> bytes:
+    return b"t%d" % offset
