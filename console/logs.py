@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import sys
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 import structlog
@@ -86,10 +87,7 @@ LINES = Lines()
 
 
 def configure(verbosity: int = 0) -> None:
-    """Send every log line to standard error; 0 shows info, 1 and more debug.
-
-    ``LINES.sink`` redirects them, as the live view does.
-    """
+    """Send every log line to standard error; 0 shows info, 1 and more debug."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -120,6 +118,19 @@ def configure(verbosity: int = 0) -> None:
     root.setLevel(logging.DEBUG if verbosity else logging.INFO)
     for name in LIBRARIES:
         _quiet(logging.getLogger(name), verbosity)
+
+
+@contextmanager
+def into(sink: Sink) -> Iterator[None]:
+    """Send warnings and errors to *sink*, and nothing to standard error."""
+    level = LINES.level
+    LINES.sink = sink
+    LINES.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        LINES.sink = None
+        LINES.setLevel(level)
 
 
 def _quiet(logger: logging.Logger, verbosity: int) -> None:

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from console import escape
 
@@ -26,10 +27,14 @@ def err() -> Console:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print renderables on standard output. Source text comes as ``Text``, escaped."""
+    """Print renderables on standard output. Source text comes as ``Text``, escaped.
+
+    A ``Text`` of its own is folded by the terminal alone, so that it copies as one
+    line; within a table or a padding, rich folds.
+    """
     console = out()
     for part in parts:
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, Text))
 
 
 def emit(value: Any) -> None:

@@ -1,0 +1,188 @@
+"""What the live view shows, and how: sources, stages, incidents. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from connectors.face import SourceStatus
+from console import escape, wording
+from streams.records import Incident
+
+
+RATE_WINDOW_S = 60.0
+INCIDENTS_KEPT = 100
+NOTICES_KEPT = 3
+#: Two panels stand side by side from this width on.
+WIDE_CELLS = 100
+SOURCES_SHOWN = 10
+#: Lines that are not incidents: borders, headings, the footer.
+FRAME_LINES = 6
+INCIDENT_LINES = 3
+
+
+@dataclass
+class Board:
+    """The state of the live view; the edge feeds it, :func:`render` shows it."""
+
+    sources: Sequence[SourceStatus] = ()
+    lags: Mapping[str, int] = field(default_factory=dict)
+    #: Why a stage waits, by stage.
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    footer: Text = field(default_factory=Text)
+    notices: deque[str] = field(default_factory=lambda: deque(maxlen=NOTICES_KEPT))
+    #: Items on the log in all, as they were counted in the last minute.
+    _counts: deque[tuple[datetime, int]] = field(default_factory=deque)
+    _incidents: dict[str, Incident] = field(default_factory=dict)
+
+    def count(self, items: int, now: datetime) -> None:
+        """Note that the log has had *items* items in all."""
+        self._counts.append((now, items))
+        while (now - self._counts[0][0]).total_seconds() > RATE_WINDOW_S:
+            self._counts.popleft()
+
+    @property
+    def items_a_minute(self) -> float:
+        """How many items came in the last minute."""
+        if not self._counts:
+            return 0.0
+        return self._counts[-1][1] - self._counts[0][1]
+
+    @property
+    def items(self) -> int:
+        """How many items there are in all."""
+        return self._counts[-1][1] if self._counts else 0
+
+    def add(self, incident: Incident) -> bool:
+        """Take in a version of an incident; return whether it is news."""
+        held = self._incidents.pop(incident.id, None)
+        if held is not None and held.version >= incident.version:
+            self._incidents[incident.id] = held
+            return False
+        self._incidents[incident.id] = incident
+        while len(self._incidents) > INCIDENTS_KEPT:
+            del self._incidents[next(iter(self._incidents))]
+        return incident.material or held is None
+
+    def newest(self, count: int) -> list[Incident]:
+        """Return the incidents that changed last, the last first."""
+        shown = [i for i in self._incidents.values() if not i.merged_into]
+        return shown[::-1][:count]
+
+
+def render(board: Board, *, width: int, height: int, now: datetime) -> RenderableType:
+    """Return the view for a screen of so many cells and lines."""
+    sources, stages = _sources(board, now), _stages(board)
+    if width >= WIDE_CELLS:
+        top: RenderableType = Table.grid(expand=True, padding=(0, 1, 0, 0))
+        assert isinstance(top, Table)
+        top.add_column(ratio=3)
+        top.add_column(ratio=2)
+        top.add_row(sources, stages)
+        taken = max(_lines(board), len(board.lags) + 2) + 2
+    else:
+        top = Group(sources, stages)
+        taken = _lines(board) + len(board.lags) + 6
+    room = (height - taken - FRAME_LINES - len(board.notices)) // INCIDENT_LINES
+    return Group(
+        top,
+        _incidents(board, max(1, room), now),
+        *(escape.shown(notice, "yellow") for notice in board.notices),
+        board.footer,
+    )
+
+
+def incident_line(incident: Incident) -> Text:
+    """Return an incident on one line, for output that is no terminal."""
+    parts = [
+        escape.shown(wording.title(incident)),
+        wording.facts(incident),
+        Text(wording.sources(incident)),
+    ]
+    head = Text(f"{incident.id}  ").append_text(
+        wording.class_name(incident.incident_class)
+    )
+    return Text("  ").join([head, *(part for part in parts if part)])
+
+
+def _lines(board: Board) -> int:
+    return max(1, min(len(board.sources), SOURCES_SHOWN + 1))
+
+
+def _sources(board: Board, now: datetime) -> RenderableType:
+    table = Table.grid(expand=True, padding=(0, 1))
+    table.add_column(width=1)
+    table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
+    table.add_column(ratio=3, no_wrap=True, overflow="ellipsis", style="dim")
+    table.add_column(justify="right", no_wrap=True)
+    # What fails comes first: it is what a person has to see.
+    ordered = sorted(board.sources, key=lambda status: not status.last_error)
+    for status in ordered[:SOURCES_SHOWN]:
+        table.add_row(
+            _health(status),
+            escape.shown(status.name or status.id),
+            escape.shown(status.last_error or _since(status, now)),
+            f"{status.published:,}",
+        )
+    if (left := len(ordered) - SOURCES_SHOWN) > 0:
+        table.add_row("", Text(f"and {left:,} more", style="dim"), "", "")
+    if not board.sources:
+        table.add_row("", Text("no sources configured", style="dim"), "", "")
+    return Panel(table, title="Sources", title_align="left", border_style="dim")
+
+
+def _health(status: SourceStatus) -> Text:
+    if status.last_error:
+        return Text("✗", style="bold red")
+    if status.last_good is None:
+        return Text("·", style="dim")
+    return Text("●", style="green")
+
+
+def _since(status: SourceStatus, now: datetime) -> str:
+    if status.last_good is None:
+        return status.state
+    return f"{status.state}, {wording.ago((now - status.last_good).total_seconds())}"
+
+
+def _stages(board: Board) -> RenderableType:
+    table = Table.grid(expand=True, padding=(0, 1))
+    table.add_column(ratio=1, no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    for stage, lag in board.lags.items():
+        if reason := board.waiting.get(stage, ""):
+            state = escape.shown(f"waits: {reason}", "yellow")
+            state.truncate(30, overflow="ellipsis")
+        elif lag:
+            state = Text(f"{lag:,} to go", style="yellow")
+        else:
+            state = Text("up to date", style="green")
+        table.add_row(stage, state)
+    total = wording.counted(board.items, "item")
+    table.add_row(
+        Text(total, "bold"), Text(f"{board.items_a_minute:,.0f} a minute", "bold")
+    )
+    return Panel(table, title="Stages", title_align="left", border_style="dim")
+
+
+def _incidents(board: Board, room: int, now: datetime) -> RenderableType:
+    table = Table.grid(expand=True, padding=(0, 1))
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    for incident in board.newest(room):
+        label = wording.class_name(incident.incident_class)
+        age = wording.ago((now - incident.last_seen).total_seconds())
+        about = [label, wording.facts(incident), Text(wording.sources(incident), "dim")]
+        line = Text(" · ", style="dim").join(part for part in about if part)
+        table.add_row(escape.shown(wording.title(incident), "bold"))
+        table.add_row(Text("  ").append_text(line).append(f" · {age}", style="dim"))
+        table.add_row(Text(f"  {incident.id}", style="dim"))
+    if not board.newest(1):
+        table.add_row(Text("none yet", style="dim"))
+    return Panel(table, title="Incidents", title_align="left", border_style="dim")

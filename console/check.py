@@ -1,0 +1,161 @@
+"""``wirewatch check``: whether this configuration describes a system that runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from rich.table import Table
+from rich.text import Text
+
+from console import escape, flow, screen, wording
+from console.context import Context, command
+from console.exits import Exit
+from console.options import JsonOption
+from mappings.opening import open_index
+from streams.errors import SettingsError, WirewatchError
+from streams.log.doorbell import worker_runs
+from streams.log.embedded import FILE_NAME
+from streams.log.opening import open_log
+from streams.settings import Settings
+from streams.topics import DECLARED
+
+
+EXAMPLES = """\
+Examples:
+
+wirewatch check
+
+wirewatch check --prepare --config production.toml  (make topics and index first)
+"""
+
+
+class Finding(NamedTuple):
+    """One line: what was looked at, whether it is well, and what to do if not."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    command(app, epilog=EXAMPLES)(check)
+
+
+async def check(
+    at: Context,
+    *,
+    prepare: Annotated[
+        bool,
+        typer.Option("--prepare", help="Make missing topics and the index first."),
+    ] = False,
+    json: JsonOption = False,
+) -> Exit:
+    """Look at configuration, log, topics, index and sources; say what to mend.
+
+    Changes nothing without --prepare. Exit code 1 when anything is at fault.
+    """
+    well = True
+    async for finding in _findings(at, prepare=prepare):
+        well = well and finding.ok
+        if json:
+            screen.emit(finding._asdict())
+        else:
+            screen.show(_line(finding))
+    return Exit.OK if well else Exit.FAULT
+
+
+async def _findings(at: Context, *, prepare: bool) -> AsyncIterator[Finding]:
+    try:
+        settings = at.settings
+    except SettingsError as error:
+        yield Finding("configuration", ok=False, detail=str(error))
+        return
+    read = at.config_file or "no file, defaults"
+    yield Finding("configuration", ok=True, detail=f"{read}; mode {settings.mode}")
+    async for finding in _log(settings, prepare=prepare):
+        yield finding
+    async for finding in _index(settings, prepare=prepare):
+        yield finding
+    for finding in _sources(settings):
+        yield finding
+
+
+async def _log(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]:
+    """Look at the log, its topics, and how far the stages are."""
+    embedded = settings.mode == "embedded"
+    where = str(settings.data_folder) if embedded else settings.kafka.bootstrap
+    try:
+        async with open_log(settings) as log:
+            yield Finding("log", ok=True, detail=where)
+            made = await log.create(DECLARED) if prepare else []
+            for line in made:
+                yield Finding("topics", ok=True, detail=line)
+            wrong = await log.mismatches(DECLARED)
+            if embedded and len(wrong) == len(DECLARED):
+                fresh = "none yet; the first 'run' or 'ingest' makes them"
+                yield Finding("topics", ok=True, detail=fresh)
+                return
+            for line in wrong:
+                yield Finding("topics", ok=False, detail=line)
+            if wrong:
+                return
+            yield Finding("topics", ok=True, detail=f"{len(DECLARED)} as declared")
+            yield _stages(settings, await flow.lags(log))
+    except WirewatchError as error:
+        yield Finding("log", ok=False, detail=f"{where}: {error}")
+
+
+def _stages(settings: Settings, lags: dict[str, int]) -> Finding:
+    behind = ", ".join(f"{stage} {lag:,} behind" for stage, lag in lags.items() if lag)
+    detail = behind or "up to date"
+    if settings.mode == "embedded":
+        runs = worker_runs(settings.data_folder / FILE_NAME)
+        detail += "; a worker runs" if runs else "; no worker runs now"
+    return Finding("stages", ok=True, detail=detail)
+
+
+async def _index(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]:
+    try:
+        async with open_index(settings) as index:
+            for line in await index.prepare() if prepare else []:
+                yield Finding("index", ok=True, detail=line)
+            faults = await index.check()
+            for line in faults:
+                yield Finding("index", ok=False, detail=line)
+            if not faults:
+                yield Finding("index", ok=True, detail="as declared")
+    except WirewatchError as error:
+        yield Finding("index", ok=False, detail=str(error))
+
+
+def _sources(settings: Settings) -> list[Finding]:
+    feeds, stations = settings.rss.feeds, settings.radio.stations
+    found = [
+        Finding(
+            "sources",
+            ok=False,
+            detail=f"station {station.id!r}: there is no folder {station.folder}: "
+            "make it, or change radio.stations.folder",
+        )
+        for station in stations
+        if not Path(station.folder).is_dir()
+    ]
+    counts = (
+        f"{wording.counted(len(feeds), 'feed')}, "
+        f"{wording.counted(len(stations), 'station')}"
+    )
+    return found or [Finding("sources", ok=True, detail=counts)]
+
+
+def _line(finding: Finding) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(min_width=5)
+    table.add_column(min_width=13)
+    mark = Text("ok", "green") if finding.ok else Text("fault", "bold red")
+    table.add_row(mark, finding.what, escape.shown(finding.detail))
+    return table

@@ -1,0 +1,114 @@
+"""Feeds the live view and draws it; or, without a terminal, writes lines."""
+
+from __future__ import annotations
+
+import asyncio
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import structlog
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from connectors.face import Connector, pause, until_stopped
+from console import flow, logs, screen
+from console.board import Board, incident_line, render
+from streams import clock
+from streams.errors import RecordError, TransientError
+from streams.events import decode
+from streams.log.face import Log
+from streams.records import Incident
+from streams.stage import Progress
+from streams.topics import INCIDENTS, RAW
+
+
+#: How often the screen is drawn anew; a look at the log takes some milliseconds.
+LOOK_S = 0.5
+#: Without a terminal a line says so often how things stand.
+REPORT_S = 60.0
+#: So many records of each partition are shown that were there before.
+BEFORE = 20
+
+_log = structlog.get_logger()
+
+
+class Watcher:
+    """Looks at a log and at what feeds it, and keeps a :class:`Board` up to date."""
+
+    def __init__(
+        self,
+        log: Log,
+        connectors: Sequence[Connector],
+        progress: dict[str, Progress],
+        *,
+        hint: Callable[[Board], Text],
+    ) -> None:
+        self._log = log
+        self._connectors = connectors
+        self._progress = progress
+        self._hint = hint
+        self.board = Board()
+
+    async def draw(self, stop: asyncio.Event, console: Console) -> None:
+        """Draw the live view until *stop* is set; warnings appear in it."""
+        following = self._follow(lambda _: None)
+        with (
+            logs.into(self.board.notices.append),
+            Live(console=console, auto_refresh=False, vertical_overflow="crop") as live,
+        ):
+            await until_stopped(stop, [following, self._drawing(live, console)])
+            await self._look()
+            live.update(self._view(console), refresh=True)
+
+    async def write(self, stop: asyncio.Event, *, json: bool) -> None:
+        """Write a line for each incident until *stop* is set, and how things stand."""
+        tell = screen.emit if json else lambda one: screen.show(incident_line(one))
+        await until_stopped(stop, [self._follow(tell), self._reporting(stop)])
+
+    async def _drawing(self, live: Live, console: Console) -> None:
+        while True:
+            await self._look()
+            live.update(self._view(console), refresh=True)
+            await asyncio.sleep(LOOK_S)
+
+    async def _reporting(self, stop: asyncio.Event) -> None:
+        while not await pause(stop, REPORT_S):
+            await self._look()
+            lags = {f"{stage}_behind": lag for stage, lag in self.board.lags.items()}
+            _log.info("standing", items=self.board.items, **lags)
+
+    async def _follow(self, tell: Callable[[Incident], object]) -> None:
+        async for incident in _incidents(self._log):
+            if self.board.add(incident):
+                tell(incident)
+
+    async def _look(self) -> None:
+        board = self.board
+        board.sources = [s for one in self._connectors for s in one.statuses()]
+        board.waiting = {
+            stage: progress.waiting for stage, progress in self._progress.items()
+        }
+        try:
+            board.lags = await flow.lags(self._log)
+            board.count(sum((await self._log.ends(RAW.name)).values()), clock.now())
+        except TransientError as error:
+            _log.warning("the log cannot be looked at", reason=str(error))
+        board.footer = self._hint(board)
+
+    def _view(self, console: Console) -> RenderableType:
+        width, height = console.size
+        return render(self.board, width=width, height=height, now=clock.now())
+
+
+async def _incidents(log: Log) -> AsyncIterator[Incident]:
+    """Yield the incidents that lie near the end of their topic, then what comes."""
+    topic = INCIDENTS.name
+    starts, ends = await log.starts(topic), await log.ends(topic)
+    begin = {p: max(start, ends[p] - BEFORE) for p, start in starts.items()}
+    async for record in log.follow(topic, begin):
+        try:
+            yield decode(Incident, record.value)
+        except RecordError as error:
+            _log.warning("an incident that cannot be read", reason=str(error))

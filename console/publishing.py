@@ -1,0 +1,81 @@
+"""Documents given by hand, onto the log: what ``ingest`` and the sample go through."""
+
+from __future__ import annotations
+
+import asyncio
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+
+from connectors import documents
+from connectors.documents import STAGE
+from connectors.face import Refused, publish
+from connectors.http import HttpClient
+from streams.log.face import Log, Position
+from streams.records import RawItem
+from streams.settings import Settings
+
+
+CHUNK_RECORDS = 200
+
+
+@dataclass
+class Given:
+    """What came of some documents."""
+
+    #: Where each published item lies, in the order read, and what it is called.
+    items: list[tuple[Position, RawItem]] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    #: False when it was stopped before everything was acknowledged.
+    complete: bool = True
+
+
+async def give(
+    log: Log,
+    sources: Iterable[str],
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    on_chunk: Callable[[Given], None] = lambda _: None,
+) -> Given:
+    """Read *sources* and publish their items, a chunk at a time, each acknowledged.
+
+    Waits while the log cannot take them, until *stop* is set. Killed in between, it can
+    run again: dedupe knows what came before. ``on_chunk`` is told after each chunk.
+    """
+    given = Given()
+    chunk: list[RawItem | Refused] = []
+    async with HttpClient(settings.http) as http:
+        async for one in _all(sources, settings, http):
+            chunk.append(one)
+            if len(chunk) == CHUNK_RECORDS:
+                await _publish(log, chunk, given, stop)
+                on_chunk(given)
+                chunk = []
+            if not given.complete:
+                return given
+    if chunk:
+        await _publish(log, chunk, given, stop)
+        on_chunk(given)
+    return given
+
+
+async def _all(
+    sources: Iterable[str], settings: Settings, http: HttpClient
+) -> AsyncIterator[RawItem | Refused]:
+    for source in sources:
+        async for one in documents.read(source, settings, http):
+            yield one
+
+
+async def _publish(
+    log: Log, chunk: list[RawItem | Refused], given: Given, stop: asyncio.Event
+) -> None:
+    items = [one for one in chunk if isinstance(one, RawItem)]
+    refused = [one for one in chunk if isinstance(one, Refused)]
+    done = await publish(log, items, stage=STAGE, stop=stop, refused=refused)
+    given.complete = done.complete
+    given.refused += done.refused
+    if done.complete:
+        places = zip(done.positions, items, strict=True)
+        given.items += [(at, item) for at, item in places if at is not None]

@@ -1,0 +1,114 @@
+"""``wirewatch connect`` and ``wirewatch worker``: one role a process, for servers."""
+
+from __future__ import annotations
+
+import asyncio
+
+from typing import Annotated, Literal
+
+import structlog
+import typer
+
+from connectors.face import Connector
+from connectors.radio.connector import RadioConnector
+from connectors.rss.connector import RssConnector
+from console.context import Context, command
+from console.exits import Exit
+from console.signals import stopping
+from streams.errors import SettingsError
+from streams.log.face import Log
+from streams.log.opening import open_log
+from streams.settings import Settings
+from streams.topics import DECLARED
+from streams.worker import STAGES, Worker, patiently
+
+
+CONNECT = """\
+Examples:
+
+wirewatch connect rss --config wirewatch.toml
+
+WIREWATCH_KAFKA_BOOTSTRAP=kafka:9092 wirewatch connect radio
+"""
+WORKER = """\
+Examples:
+
+wirewatch worker  (all stages)
+
+wirewatch worker --stage annotate  (start as many as there are cores)
+
+wirewatch worker --stage dedupe --stage correlate
+"""
+
+_log = structlog.get_logger()
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    command(app, epilog=CONNECT)(connect)
+    command(app, epilog=WORKER)(worker)
+
+
+async def connect(
+    at: Context,
+    kind: Annotated[
+        Literal["rss", "radio"], typer.Argument(help="Which kind of source to read.")
+    ],
+) -> Exit:
+    """Read the configured feeds or stations and publish what they give.
+
+    Runs until SIGTERM or Ctrl-C. Kafka being away is waited for.
+    """
+    settings = at.settings
+    if not (settings.rss.feeds if kind == "rss" else settings.radio.stations):
+        section = "[[rss.feeds]]" if kind == "rss" else "[[radio.stations]]"
+        raise SettingsError(f"there is no source to read: add {section} to it")
+    stop = asyncio.Event()
+    with stopping(stop):
+        async with open_log(settings) as log:
+            await patiently("topics", lambda: log.create(DECLARED), stop)
+            if not stop.is_set():
+                _log.info("connector.started", kind=kind)
+                await connector(kind, settings, log).run(stop)
+    _log.info("connector.stopped", kind=kind)
+    return Exit.OK
+
+
+async def worker(
+    at: Context,
+    *,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only this stage: dedupe, annotate, correlate or index; repeatable.",
+        ),
+    ] = None,
+) -> Exit:
+    """Run the stages: dedupe, annotate, correlate, index.
+
+    Runs until SIGTERM or Ctrl-C, then finishes what is under way. Servers being away
+    is waited for; what nobody could mend by waiting ends it with code 3.
+    """
+    stop, ready = asyncio.Event(), asyncio.Event()
+    with stopping(stop):
+        running = Worker(at.settings, stages=stage or STAGES)
+        told = asyncio.create_task(_tell(ready, stage or STAGES))
+        try:
+            await running.run(stop, ready=ready)
+        finally:
+            told.cancel()
+    _log.info("worker.stopped")
+    return Exit.OK
+
+
+def connector(kind: Literal["rss", "radio"], settings: Settings, log: Log) -> Connector:
+    """Return the connector of *kind*."""
+    if kind == "rss":
+        return RssConnector(settings, log)
+    return RadioConnector(settings, log)
+
+
+async def _tell(ready: asyncio.Event, stages: list[str] | tuple[str, ...]) -> None:
+    await ready.wait()
+    _log.info("worker.ready", stages=",".join(stages))

@@ -1,0 +1,145 @@
+"""``wirewatch run``: everything in one process, with a live view."""
+
+from __future__ import annotations
+
+import asyncio
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Annotated
+
+import structlog
+import typer
+
+from rich.text import Text
+
+from connectors.face import Connector
+from console import screen
+from console.board import Board
+from console.context import Context, command
+from console.exits import Exit
+from console.live import Watcher
+from console.options import JsonOption
+from console.roles import connector
+from console.sample_feed import SampleFeed
+from console.signals import stopping
+from console.together import together
+from streams.errors import SettingsError
+from streams.log.face import Log
+from streams.log.opening import open_log
+from streams.settings import Settings
+from streams.worker import Worker
+
+
+EXAMPLES = """\
+Examples:
+
+wirewatch run --sample  (no network needed; then: wirewatch search convoy)
+
+wirewatch run --config wirewatch.toml
+
+wirewatch run --json | jq .title  (incidents as they appear)
+"""
+
+_log = structlog.get_logger()
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    command(app, epilog=EXAMPLES)(run)
+
+
+async def run(
+    at: Context,
+    *,
+    sample: Annotated[
+        bool,
+        typer.Option(
+            help="Read the reports that ship with Wirewatch, not the configured "
+            "sources; needs no network.",
+        ),
+    ] = False,
+    json: JsonOption = False,
+) -> Exit:
+    """Watch the configured sources, and show incidents as they appear.
+
+    Everything in one process, everything it knows under the data folder. On a terminal
+    it is a live view; otherwise a line for each incident on standard output and log
+    lines on standard error. Ctrl-C ends it; nothing is lost.
+    """
+    settings = at.settings
+    if settings.mode != "embedded":
+        raise SettingsError(
+            "'wirewatch run' needs no servers, and mode is \"servers\": start "
+            "'wirewatch worker', 'wirewatch connect rss' and 'wirewatch connect radio'"
+        )
+    stop, ready = asyncio.Event(), asyncio.Event()
+    with stopping(stop):
+        async with open_log(settings) as log:
+            worker = Worker(settings)
+            connectors = _connectors(settings, log, sample=sample)
+            watcher = Watcher(
+                log,
+                connectors,
+                worker.progress,
+                hint=lambda board: _hint(at, board, sample=sample),
+            )
+            parts = [
+                worker.run(stop, ready=ready),
+                _once(ready, stop, lambda: _watch(watcher, stop, json=json)),
+            ]
+            parts += [_once(ready, stop, partial(c.run, stop)) for c in connectors]
+            await together(stop, parts)
+    return Exit.OK
+
+
+def _connectors(settings: Settings, log: Log, *, sample: bool) -> list[Connector]:
+    """Return what is to be read: the sample, or what is configured."""
+    if sample:
+        return [SampleFeed(settings, log)]
+    found: list[Connector] = []
+    if settings.rss.feeds:
+        found.append(connector("rss", settings, log))
+    if settings.radio.stations:
+        found.append(connector("radio", settings, log))
+    if not found:
+        _log.warning(
+            "no source is configured: add [[rss.feeds]] or [[radio.stations]] to "
+            "wirewatch.toml, or try --sample"
+        )
+    return found
+
+
+async def _once(
+    ready: asyncio.Event,
+    stop: asyncio.Event,
+    work: Callable[[], Coroutine[None, None, None]],
+) -> None:
+    """Begin *work* when the stages take records: then topics and index are there."""
+    stopped = asyncio.create_task(stop.wait())
+    begun = asyncio.create_task(ready.wait())
+    try:
+        await asyncio.wait([stopped, begun], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        begun.cancel()
+    if not stop.is_set():
+        await work()
+
+
+async def _watch(watcher: Watcher, stop: asyncio.Event, *, json: bool) -> None:
+    console = screen.out()
+    if console.is_terminal and not json:
+        await watcher.draw(stop, console)
+    else:
+        await watcher.write(stop, json=json)
+
+
+def _hint(at: Context, board: Board, *, sample: bool) -> Text:
+    """Return the last line of the view: what to do next."""
+    text = Text("Ctrl-C ends it", style="dim")
+    if not board.newest(1):
+        return text
+    word = "Kayes" if sample else "WORDS"
+    text.append("  ·  in another terminal, or afterwards: ")
+    return text.append(at.again("search", word), style="not dim cyan")
