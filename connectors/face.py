@@ -120,14 +120,10 @@ async def publish(
     (TransientError) it waits and repeats, for ever, until *stop* is set. ``stage`` names
     the connector in the dead letters, such as ``connectors.rss``.
     """
-    entries = [raw(item) for item in items]
-    too_large = {
-        at: _oversize(items[at], entry)
-        for at, entry in enumerate(entries)
-        if len(entry.value or b"") > RAW_MAX_BYTES
-    }
-    everything_refused = (*refused, *too_large.values())
-    outputs = [entry for at, entry in enumerate(entries) if at not in too_large]
+    entries = [_entry(item) for item in items]
+    at_door = [entry for entry in entries if isinstance(entry, Refused)]
+    everything_refused = (*refused, *at_door)
+    outputs = [entry for entry in entries if isinstance(entry, Output)]
     outputs += [dead_letter_for(one, stage) for one in everything_refused]
     stored: list[Position] = []
     for first in range(0, len(outputs), APPEND_MAX_RECORDS):
@@ -139,7 +135,7 @@ async def publish(
         return Published((), everything_refused, complete=False)
     places = iter(stored)
     positions = tuple(
-        None if at in too_large else next(places) for at in range(len(items))
+        next(places) if isinstance(entry, Output) else None for entry in entries
     )
     return Published(positions, everything_refused, complete=True)
 
@@ -212,13 +208,20 @@ async def pause(stop: asyncio.Event, seconds: float) -> bool:
     return True
 
 
-def _oversize(item: RawItem, entry: Output) -> Refused:
-    value = entry.value or b""
+def _entry(item: RawItem) -> Output | Refused:
+    """Return what to append for *item*, or why it is not let in."""
     name = item.identities[0].value if item.identities else item.title
-    return Refused(
-        source=f"{item.source.id}: {name[:300]}",
+    refused = Refused(f"{item.source.id}: {name[:300]}", "broken", "")
+    try:
+        entry = raw(item)
+    except RecordError as error:
+        return refused._replace(reason=str(error))
+    value = entry.value or b""
+    if len(value) <= RAW_MAX_BYTES:
+        return entry
+    return refused._replace(
         kind="oversize",
-        reason=f"the item takes {len(value)} bytes; at most {RAW_MAX_BYTES} are let in",
+        reason=f"the item takes {len(value):,} bytes; at most {RAW_MAX_BYTES:,} are let in",
         sha256=hashlib.sha256(value).hexdigest(),
         size_bytes=len(value),
     )

@@ -63,7 +63,12 @@ def read(
             return decode(RawItem, stripped)
         short = msgspec.json.decode(stripped, type=ShortItem)
         return _item(short, fallback, now)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecordError) as error:
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+        RecordError,
+    ) as error:
         return Refused(
             source=where,
             kind="broken",

@@ -33,7 +33,7 @@ _ALTERNATE = re.compile(
     rb"""<link\b[^>]{0,500}\btype\s*=\s*["']?application/(?:rss|atom|feed)\+(?:xml|json)""",
     re.IGNORECASE,
 )
-_HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_HTML = re.compile(rb"<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _ROOT = re.compile(rb"\A\s*<\?xml\b.*?<([A-Za-z][\w.:-]*)", re.DOTALL)
 _LOOKED_AT = 100_000
 
@@ -59,17 +59,16 @@ def parse(
         resolve_relative_uris=False,
         sanitize_html=False,
     )
-    if not parsed.entries and not parsed.version:
+    entries = tuple(_entry(entry) for entry in parsed.entries)
+    # Any XML may have an element called <item>; in a feed something is in it.
+    if not parsed.version and not any(e.title or e.text or e.link for e in entries):
         raise SourceError(_instead(body))
     channel = parsed.feed
     return FeedDocument(
         title=_plain(channel, "title"),
         link=_text(channel.get("link")),
         language=_text(channel.get("language")),
-        entries=(
-            *(_entry(entry) for entry in parsed.entries),
-            *tombstones.parse(body),
-        ),
+        entries=entries + tombstones.parse(body),
     )
 
 
