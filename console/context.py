@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import shlex
 import sys
 import traceback
 
@@ -62,9 +63,9 @@ class Context:
 
     def again(self, *words: str) -> str:
         """Return the command line that runs *words* with the same options."""
-        options = [f"--config {self.config}"] if self.config else []
-        options += [f"--data {self.data}"] if self.data is not None else []
-        return " ".join(("wirewatch", *words, *options))
+        options = ["--config", str(self.config)] if self.config else []
+        options += ["--data", self.data] if self.data is not None else []
+        return shlex.join(("wirewatch", *words, *options))
 
 
 #: What a command returns: its exit code, None for 0.

@@ -11,7 +11,16 @@ from rich.text import Text
 
 from console import escape, wording
 from console.cards import indented
-from streams.records import Actor, Change, Event, Incident, Item, Report, Span
+from streams.records import (
+    Actor,
+    Change,
+    Event,
+    Incident,
+    Item,
+    Recording,
+    Report,
+    Span,
+)
 
 
 WHY_STYLE = "bold underline"
@@ -35,7 +44,7 @@ def item(item: Item, siblings: Sequence[Item] = ()) -> list[RenderableType]:
         parts.append(_table(_about_story(item)))
         parts += [indented(_sibling(other)) for other in siblings]
     parts += _section("text")
-    parts += _recording(item) or [indented(_highlighted(item, "text"))]
+    parts += recording(item.recording) or [indented(_highlighted(item))]
     return parts
 
 
@@ -169,40 +178,36 @@ def _sibling(other: Item) -> Text:
     return escape.shown(" · ".join(part for part in parts if part))
 
 
-def _recording(item: Item) -> list[RenderableType]:
-    """Return the segments of a transcript, each with its time; [] for other items."""
-    recording = item.recording
-    if recording is None or not recording.segments:
+def recording(spoken: Recording | None) -> list[RenderableType]:
+    """Return the segments of a transcript, each with its time; [] if there are none."""
+    if spoken is None or not spoken.segments:
         return []
     table = Table.grid(padding=(0, 1))
     table.add_column(style="dim", justify="right")
-    for segment in recording.segments[:SEGMENTS_SHOWN]:
-        spoken = (
-            f"{segment.speaker}: {segment.text}" if segment.speaker else segment.text
-        )
-        table.add_row(wording.clock_time(segment.start_s), escape.shown(spoken))
+    for segment in spoken.segments[:SEGMENTS_SHOWN]:
+        words = [segment.speaker, segment.text] if segment.speaker else [segment.text]
+        line = escape.shown(": ".join(words))
+        table.add_row(wording.clock_time(segment.start_s), line)
     parts: list[RenderableType] = [indented(table)]
-    if (left := len(recording.segments) - SEGMENTS_SHOWN) > 0:
+    if (left := len(spoken.segments) - SEGMENTS_SHOWN) > 0:
         more = f"and {wording.counted(left, 'segment')} more: --json shows all"
         parts.append(indented(Text(more, style="dim")))
-    facts = [
-        f"recorded {wording.moment(recording.recorded)} ({recording.recorded_from})"
-    ]
-    if recording.recognizer is not None:
-        facts.append(f"by {recording.recognizer.engine} {recording.recognizer.model}")
-    facts += recording.marks
+    facts = [f"recorded {wording.moment(spoken.recorded)} ({spoken.recorded_from})"]
+    if spoken.recognizer is not None:
+        facts.append(f"by {spoken.recognizer.engine} {spoken.recognizer.model}")
+    facts += spoken.marks
     parts.append(indented(escape.shown(" · ".join(facts), "dim")))
     return parts
 
 
-def _highlighted(item: Item, field: str) -> Text:
+def _highlighted(item: Item) -> Text:
     """Return the text with the words that decided marked in it.
 
     Escaping changes lengths, so the parts between the marks are escaped one by one.
     """
     found = [span for event in item.events for span in event.incident_class.why]
-    value, text, at = item.text if field == "text" else item.title, Text(), 0
-    for span in sorted((s for s in found if s.field == field), key=lambda s: s.start):
+    value, text, at = item.text, Text(), 0
+    for span in sorted((s for s in found if s.field == "text"), key=lambda s: s.start):
         if span.start < at:
             continue
         text.append(escape.block(value[at : span.start]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from typing import Annotated
 
 import typer
@@ -100,10 +98,10 @@ def _point(query: str, error: QueryError) -> None:
 
 
 def _again(query: str, kind: str, sort: Sort, limit: int) -> list[str]:
-    words = ["search", shlex.quote(query)]
+    words = ["search", query]
     words += ["--incidents"] if kind == "incidents" else []
-    words += [f"--sort {sort}"] if sort != "relevance" else []
-    return [*words, f"--limit {limit}"]
+    words += ["--sort", sort] if sort != "relevance" else []
+    return [*words, "--limit", str(limit)]
 
 
 def _summary(page: Page, noun: str, at: Context, words: list[str]) -> Text:
@@ -111,6 +109,6 @@ def _summary(page: Page, noun: str, at: Context, words: list[str]) -> Text:
         return Text(f"No {noun} matches.", style="dim")
     text = Text(f"{len(page.hits):,} of {wording.counted(page.total, noun)}", "bold")
     if page.after:
-        more = at.again(*words, f"--after {shlex.quote(page.after)}")
+        more = at.again(*words, "--after", page.after)
         text.append("\nMore: ", style="dim").append(escape.line(more), style="cyan")
     return text

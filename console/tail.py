@@ -34,7 +34,7 @@ wirewatch tail items.raw --from -1h
 
 wirewatch tail deadletters --from 2026-11-24T08:00Z
 """
-_RELATIVE = re.compile(r"-([0-9]{1,6})([smhd])", re.ASCII)
+_RELATIVE = re.compile(r"-([0-9]{1,9})([smhd])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -93,11 +93,11 @@ def parse_moment(text: str, *, now: datetime) -> datetime | None:
     """
     if text in ("beginning", "latest"):
         return None
-    if match := _RELATIVE.fullmatch(text):
-        return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
     try:
+        if match := _RELATIVE.fullmatch(text):
+            return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
         moment = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise SettingsError(
             f"--from {text!r} is neither beginning, latest, a time such as "
             "2026-11-24T08:00Z, nor -1h"

@@ -1,0 +1,141 @@
+"""What every command has in common: its options, and how it ends."""
+
+from __future__ import annotations
+
+import os
+
+from collections.abc import Coroutine
+from pathlib import Path
+
+import pytest
+import typer
+
+from typer.testing import CliRunner
+
+from console.context import Context, command, finish
+from console.exits import Exit
+from console.options import OuterDataOption
+from streams.errors import (
+    LogDamagedError,
+    NotStoredError,
+    OversizeError,
+    QueryError,
+    SettingsError,
+    WirewatchError,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (QueryError("a word is missing", 3), Exit.USAGE),
+        (SettingsError("unknown setting 'dta'"), Exit.USAGE),
+        (NotStoredError("the log is full"), Exit.UNAVAILABLE),
+        (LogDamagedError("the file is damaged"), Exit.UNAVAILABLE),
+        (OversizeError("too large"), Exit.FAULT),
+    ],
+)
+def test_an_error_is_one_line_and_a_code(
+    error: WirewatchError, code: Exit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def body() -> None:
+        raise error
+
+    assert finish(body) is code
+    said = capsys.readouterr().err
+    assert str(error) in said
+    assert said.count("\n") == 1
+    assert "Traceback" not in said
+
+
+def test_with_verbose_the_traceback_comes_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def body() -> None:
+        raise OversizeError("too large")
+
+    finish(body, verbose=1)
+
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_130() -> None:
+    def body() -> None:
+        raise KeyboardInterrupt
+
+    assert finish(body) is Exit.INTERRUPTED
+
+
+def test_a_coroutine_is_run_and_gives_its_code() -> None:
+    async def body() -> Exit:
+        return Exit.FAULT
+
+    def begin() -> Coroutine[None, None, Exit]:
+        return body()
+
+    assert finish(begin) is Exit.FAULT
+
+
+def invoke(arguments: list[str], **environment: str) -> Context:
+    seen: list[Context] = []
+    app = typer.Typer()
+
+    @app.callback()
+    def outer(ctx: typer.Context, data: OuterDataOption = None) -> None:
+        ctx.obj = Context(data=data)
+
+    def look(at: Context, word: str = "") -> None:
+        assert word == "w"
+        seen.append(at)
+
+    command(app)(look)
+    result = CliRunner().invoke(app, arguments, env=environment)
+    assert result.exit_code == 0, result.output
+    return seen[0]
+
+
+def test_common_options_may_stand_before_the_command_or_after_it() -> None:
+    assert invoke(["--data", "d", "look", "--word", "w"]).data == "d"
+    assert invoke(["look", "--word", "w", "--data", "d"]).data == "d"
+
+
+def test_an_option_after_the_command_goes_over_one_before_and_the_environment() -> None:
+    after = ["look", "--word", "w", "--data", "after"]
+
+    assert invoke(["--data", "before", *after]).data == "after"
+    assert invoke(after, WIREWATCH_DATA="env").data == "after"
+    assert invoke(["look", "--word", "w"], WIREWATCH_DATA="env").data == "env"
+
+
+def test_the_next_command_is_given_with_the_same_options() -> None:
+    at = Context(config=Path("a b.toml"), data="d")
+
+    assert at.again("search", "x") == "wirewatch search x --config 'a b.toml' --data d"
+
+
+def test_a_configuration_file_in_the_folder_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Context().config_file is None
+
+    Path("wirewatch.toml").write_text('prefix = "x."', "utf-8")
+
+    assert Context().settings.prefix == "x."
+
+
+def test_a_reader_that_went_away_is_no_fault() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    os.close(write)
+
+    def body() -> None:
+        raise BrokenPipeError
+
+    # The process's own standard output must stay as it is for the tests that follow.
+    kept = os.dup(1)
+    try:
+        assert finish(body) is Exit.OK
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
