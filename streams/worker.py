@@ -1,41 +1,32 @@
-"""Builds the stages' apps and runs them; nothing happens at import time.
-
-One Faust app, and so one consumer group, per stage: each is scaled, restarted and
-replayed on its own, though one process can run them all.
-"""
+"""The worker: which stages there are, and what they need before they can run."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import tempfile
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import faust
 import structlog
 
 from mappings.opening import open_index
+
 from streams.annotate import agent as annotate
+from streams.apps import serve
 from streams.correlate import agent as correlate
 from streams.dedupe import agent as dedupe
 from streams.errors import FatalError, TransientError
 from streams.index import agent as index
-from streams.log.embedded import FILE_NAME
-from streams.log.kafka import BATCH_BYTES, REQUEST_BYTES, ssl_context
 from streams.log.opening import open_log
 from streams.settings import Settings
-from streams.stage import PAUSE_FIRST_S, PAUSE_MAX_S, Progress, Stage, attach
-from streams.topics import DECLARED, RECORD_MAX_BYTES, group
+from streams.stage import PAUSE_FIRST_S, PAUSE_MAX_S, Progress, Stage
+from streams.topics import DECLARED
 
 
 log = structlog.get_logger(__name__)
 
 STAGES = ("dedupe", "annotate", "correlate", "index")
-STOP_S = 10.0
-
 T = TypeVar("T")
 
 
@@ -101,151 +92,3 @@ async def patiently(
         except TimeoutError:
             pause_s = min(pause_s * 2, PAUSE_MAX_S)
     return None
-
-
-async def serve(
-    settings: Settings,
-    stages: Sequence[Stage],
-    *,
-    stop: asyncio.Event,
-    ready: asyncio.Event | None = None,
-    progress: dict[str, Progress] | None = None,
-) -> None:
-    """Run *stages*, each in an app of its own, until *stop* is set or one cannot go on.
-
-    Topics must exist, and an embedded log must be open in this process.
-    """
-    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def on_fatal(error: BaseException) -> None:
-        if not failed.done():
-            failed.set_exception(error)
-
-    async with AsyncExitStack() as stack:
-        datadir = stack.enter_context(tempfile.TemporaryDirectory(prefix="wirewatch-"))
-        for stage in stages:
-            for resource in stage.resources:
-                await stack.enter_async_context(resource)
-        apps = []
-        for stage in stages:
-            app = make_app(settings, stage.name, datadir)
-            state = attach(app, stage, prefix=settings.prefix, on_fatal=on_fatal)
-            if progress is not None:
-                progress[stage.name] = state
-            apps.append(app)
-        try:
-            await _until_stopped(apps, stop, failed, ready)
-        finally:
-            await asyncio.gather(*(_stopped(app) for app in apps))
-            failed.cancel()
-
-
-async def _until_stopped(
-    apps: Sequence[faust.App],
-    stop: asyncio.Event,
-    failed: asyncio.Future[None],
-    ready: asyncio.Event | None,
-) -> None:
-    starting = asyncio.ensure_future(_started(apps))
-    stopping = asyncio.ensure_future(stop.wait())
-    crashes = [asyncio.ensure_future(app.wait_until_stopped()) for app in apps]
-    waiting = {starting, stopping, failed, *crashes}
-    try:
-        while True:
-            done, _ = await asyncio.wait(
-                waiting, return_when=asyncio.FIRST_COMPLETED
-            )
-            if starting in done:
-                starting.result()
-                waiting.discard(starting)
-                if ready is not None:
-                    ready.set()
-            if failed in done:
-                failed.result()
-            if stopping in done:
-                return
-            for app in apps:
-                if app.crashed:
-                    raise FatalError(
-                        f"{app.conf.id} crashed: {app.crash_reason!r}"
-                    ) from app.crash_reason
-    finally:
-        for task in (starting, stopping, *crashes):
-            task.cancel()
-        await asyncio.gather(starting, stopping, *crashes, return_exceptions=True)
-
-
-async def _started(apps: Sequence[faust.App]) -> None:
-    """Return when all apps take records; one at a time, since each rebalances."""
-    for app in apps:
-        await app.start()
-
-
-async def _stopped(app: faust.App) -> None:
-    try:
-        await asyncio.wait_for(app.stop(), STOP_S)
-    except Exception as error:  # noqa: BLE001 - the others must be stopped all the same
-        log.warning("app did not stop cleanly", app=app.conf.id, error=repr(error))
-
-
-def make_app(settings: Settings, stage: str, datadir: str) -> faust.App:
-    """Return the Faust app of *stage*.
-
-    The settings that differ from Faust's defaults are there to lose nothing (acks,
-    earliest, wait_empty), to notice a dead worker in seconds, and to bound memory: the
-    stream buffer counts batches, not records.
-    """
-    kafka = settings.kafka
-    app = faust.App(
-        settings.prefix + group(stage),
-        broker=_broker(settings),
-        datadir=datadir,
-        store="memory://",
-        web_enabled=False,
-        topic_disable_leader=True,
-        topic_replication_factor=kafka.replication,
-        stream_wait_empty=True,
-        stream_buffer_maxsize=16,
-        stream_recovery_delay=0.0,
-        broker_commit_interval=1.0,
-        broker_max_poll_records=2000,
-        broker_session_timeout=kafka.session_timeout_s,
-        broker_heartbeat_interval=kafka.session_timeout_s * 0.3,
-        broker_rebalance_timeout=30.0,
-        broker_request_timeout=max(30.0, kafka.session_timeout_s),
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=2 * RECORD_MAX_BYTES,
-        consumer_group_instance_id=(
-            f"{kafka.instance}-{stage}" if kafka.instance else None
-        ),
-        producer_max_batch_size=BATCH_BYTES,
-        producer_max_request_size=REQUEST_BYTES,
-        # Shorter than the session: what a paused worker sent late is not sent at all.
-        producer_request_timeout=kafka.session_timeout_s * 0.8,
-        **_credentials(settings),
-    )
-    logging.getLogger("faust").setLevel(logging.WARNING)
-    return app
-
-
-def _broker(settings: Settings) -> list[str]:
-    if settings.mode == "embedded":
-        return [f"wiresqlite://{settings.data_folder / FILE_NAME}"]
-    return [f"wirekafka://{one.strip()}" for one in settings.kafka.bootstrap.split(",")]
-
-
-def _credentials(settings: Settings) -> dict[str, Any]:
-    kafka = settings.kafka
-    if settings.mode == "embedded" or kafka.security == "PLAINTEXT":
-        return {}
-    context = ssl_context(kafka)
-    if kafka.security == "SSL":
-        return {"broker_credentials": faust.SSLCredentials(context)}
-    return {
-        "broker_credentials": faust.SASLCredentials(
-            username=kafka.username,
-            password=kafka.password,
-            ssl_context=context,
-            mechanism=kafka.sasl_mechanism,
-        )
-    }

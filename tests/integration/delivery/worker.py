@@ -1,0 +1,220 @@
+"""A worker for the delivery tests: items.raw -> one stage -> items.unique.
+
+What it does with a record is written in the record's title (see :class:`Errand`), what it
+does to itself in its arguments. Settings come from the environment, as for every process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from streams import settings as configuration
+from streams.apps import serve
+from streams.errors import PermanentError, TransientError, WirewatchError
+from streams.log import kafka_transport, sqlite_transport
+from streams.log.face import Output
+from streams.log.opening import open_log
+from streams.settings import Settings
+from streams.stage import Abandoned, Decision, Outcome, Received, Refusal, Stage
+from streams.stage import _Loop as Loop
+from streams.topics import DEDUPE_TABLE, RAW, UNIQUE
+
+
+class Errand(msgspec.Struct, omit_defaults=True):
+    """What is to happen to one record."""
+
+    number: int
+    key: str
+    refuse: bool = False
+    bug: bool = False
+    #: Fails, as if a server were away, until this file exists.
+    until: str = ""
+    slow_s: float = 0.0
+    #: Publish so many bytes instead of the record.
+    big: int = 0
+
+
+PRODUCERS: Mapping[str, Any] = {
+    "embedded": sqlite_transport.Producer,
+    "servers": kafka_transport.Producer,
+}
+CONSUMERS: Mapping[str, Any] = {
+    "embedded": sqlite_transport.Consumer,
+    "servers": kafka_transport.Consumer,
+}
+decode_errand = msgspec.json.Decoder(Errand).decode
+
+
+def errand_of(received: Received) -> Errand:
+    return decode_errand(received.data.title)
+
+
+def result(received: Received, errand: Errand) -> Decision:
+    value = b"x" * errand.big if errand.big else received.record.value
+    return Decision([Output(UNIQUE.name, errand.key.encode(), value)])
+
+
+def checked(errand: Errand) -> None:
+    if errand.refuse:
+        raise PermanentError("asked to refuse")
+    if errand.bug:
+        raise ZeroDivisionError("asked to fail")
+    if errand.until and not Path(errand.until).exists():
+        raise TransientError(f"asked to wait for {Path(errand.until).name}")
+
+
+def decide(received: Received, state: Mapping[bytes, bytes]) -> Decision:
+    """Let the first record of each number through, and each replay of it."""
+    errand = errand_of(received)
+    checked(errand)
+    time.sleep(errand.slow_s)
+    key, cause = b"%d" % errand.number, str(received.record.position).encode()
+    if state.get(key, cause) != cause:
+        return Decision()
+    return result(received, errand)._replace(writes={key: cause})
+
+
+async def handle(batch: Sequence[Received]) -> Sequence[Outcome]:
+    """Do all errands of a batch."""
+    outcomes: list[Outcome] = []
+    for received in batch:
+        errand = errand_of(received)
+        try:
+            checked(errand)
+        except PermanentError as error:
+            outcomes.append(Refusal("PermanentError", str(error)))
+            continue
+        await asyncio.sleep(errand.slow_s)
+        outcomes.append(result(received, errand))
+    return outcomes
+
+
+def die_between(mode: str, first: str, marker: Path) -> None:
+    """Once: store the table's entries or the outputs only, then die."""
+    producer = PRODUCERS[mode]
+    store = producer.store
+
+    async def half(
+        self: Any, outputs: Any, entries: Any, finishing: Any, lease: Any
+    ) -> None:
+        if marker.exists():
+            await store(self, outputs, entries, finishing, lease)
+            return
+        if first == "entries":
+            outputs = []
+        else:
+            entries = []
+        if mode == "embedded":  # where the halves cannot be torn apart, tear them
+            await self.records.append([*outputs, *entries])
+        else:
+            await store(self, outputs, entries, finishing, lease)
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    producer.store = half
+
+
+def leave_out(offset: int) -> None:
+    """Never finish the batch that holds *offset* of partition 0."""
+    work_on = Loop.work_on
+
+    async def work(self: Any, raw: Sequence[Any], message: Any) -> None:
+        offsets = {record.offset for record in raw}
+        if message.partition == 0 and offset in offsets:
+            raise Abandoned
+        await work_on(self, raw, message)
+
+    Loop.work_on = work  # type: ignore[method-assign]
+
+
+def slow_seek(mode: str) -> None:
+    """Take time between Faust's own seek of a start and its emptying of the queues."""
+    consumer = CONSUMERS[mode]
+    seek = consumer.perform_seek
+    sought = []
+
+    async def perform_seek(self: Any) -> None:
+        sought.append(self)
+        ours = len(sought) > 1
+        await seek(self)
+        await asyncio.sleep(0 if ours else 2)
+
+    consumer.perform_seek = perform_seek
+
+
+def pause_before_storing(mode: str, marker: Path) -> None:
+    """Once: stop the whole process when the results are decided, but not stored."""
+    producer = PRODUCERS[mode]
+    store = producer.store
+
+    async def paused(self: Any, *args: Any) -> None:
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        await store(self, *args)
+
+    producer.store = paused
+
+
+async def main(options: argparse.Namespace, settings: Settings) -> None:
+    stop, ready = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    table = options.shape == "table"
+    stage = Stage(
+        name="dedupe",
+        sources=[RAW],
+        decide=decide if table else None,
+        handle=None if table else handle,
+        table=DEDUPE_TABLE if table else None,
+    )
+    async with open_log(settings):
+        serving = asyncio.ensure_future(
+            serve(settings, [stage], stop=stop, ready=ready)
+        )
+        readying = asyncio.ensure_future(ready.wait())
+        await asyncio.wait({serving, readying}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.is_set():
+            print("ready", flush=True)  # noqa: T201 - the test waits for this line
+        readying.cancel()
+        await serving
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("shape", choices=["plain", "table"])
+    parser.add_argument("--die-after", choices=["entries", "outputs"])
+    parser.add_argument("--leave-out", type=int)
+    parser.add_argument("--slow-seek", action="store_true")
+    parser.add_argument("--pause", action="store_true")
+    parser.add_argument("--marker", type=Path)
+    given = parser.parse_args()
+    config = configuration.load()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    if given.die_after:
+        die_between(config.mode, given.die_after, given.marker)
+    if given.leave_out is not None:
+        leave_out(given.leave_out)
+    if given.slow_seek:
+        slow_seek(config.mode)
+    if given.pause:
+        pause_before_storing(config.mode, given.marker)
+    try:
+        asyncio.run(main(given, config))
+    except WirewatchError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
