@@ -1,7 +1,7 @@
 """Text analysis: what a word is, to both indices. Pure.
 
-A text becomes words (:func:`words`); a word becomes its *folded* form, the same for
-every language, and its *stem*, by the Snowball algorithm of one language. Elasticsearch
+A text becomes words; a word becomes its *folded* form, the same for every language,
+and its *stem*, by the Snowball algorithm of one language. Elasticsearch
 does the same natively: :mod:`mappings.schema` declares analyzers from the tables here,
 and the integration tests compare the two over every letter and many words.
 
@@ -14,10 +14,11 @@ and the stem is folded after.
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 
-from collections.abc import Iterator, Sequence
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 import Stemmer
@@ -91,6 +92,7 @@ UNIFIED: dict[str, str] = {
     "ی": "ي",  # Farsi yeh
     "ک": "ك",  # keheh
     "ς": "σ",
+    "Σ": "σ",  # its lower case depends on what follows, in Unicode's full mapping
     "İ": "i",  # its lower case is two code points in Unicode's full mapping
     "ʹ": " ",
     "ʻ": " ",
@@ -196,8 +198,8 @@ _ASCII = {
 }
 
 
-class Word(NamedTuple):
-    """A word of a text, as written: ``text[start:end]``."""
+class Span(NamedTuple):
+    """A stretch of a text that holds a word (rarely several): ``text[start:end]``."""
 
     text: str
     start: int
@@ -205,38 +207,44 @@ class Word(NamedTuple):
 
 
 def prepare(text: str) -> str:
-    """Return *text* in the normal form (NFKC) in which both indices are given it."""
+    """Return *text* in the normal form (NFKC) in which Elasticsearch is given it."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
-def words(text: str) -> list[str]:
-    """Return the words of a prepared *text*, cleaned of marks, otherwise as written."""
-    if not text.isascii():
-        text = text.translate(_unified())
-    return _pattern().findall(text)
+def folded(text: str) -> list[str]:
+    """Return the folded forms of the words of *text*, in order."""
+    return _forms(chunks(text), "")
 
 
-def spans(text: str) -> Iterator[Word]:
-    """Yield the words of *text* as it was written, with where each one stands."""
-    for match in _span_pattern().finditer(text):
-        yield Word(match.group(), match.start(), match.end())
-
-
-def fold(word: str) -> str:
-    """Return the folded form of a word of :func:`words`: no case, accent or hook."""
-    if word.isascii():
-        return word.lower()
-    return word.translate(_folding()).lower().translate(_ascii())
-
-
-@lru_cache(maxsize=1 << 16)
-def stem(word: str, language: str) -> str:
-    """Return the folded Snowball stem of a word of :func:`words`.
+def stems(text: str, language: str) -> list[str]:
+    """Return the folded stems of the words of *text*, in order.
 
     ``language`` is one of :data:`STEMMERS`.
     """
-    root: str = _stemmer(language).stemWord(word.lower())
-    return root if root.isascii() else root.translate(_ascii())
+    return _forms(chunks(text), language)
+
+
+def both(text: str, language: str) -> tuple[list[str], list[str]]:
+    """Return :func:`folded` and :func:`stems` at the cost of little more than one."""
+    found = chunks(text)
+    return _forms(found, ""), _forms(found, language)
+
+
+def chunks(text: str) -> list[str]:
+    """Return what lies between characters that are of no word in any language."""
+    found: list[str] = _chunk_pattern().findall(prepare(text))
+    return found
+
+
+def forms_of(chunk: str, language: str = "") -> list[str]:
+    """Return the forms of a span's text: stems of *language*, or folded ('')."""
+    return _known(language)[prepare(chunk)].split()
+
+
+def spans(text: str) -> Iterator[Span]:
+    """Yield where the words of *text* stand, as they were written."""
+    for match in _chunk_pattern().finditer(text):
+        yield Span(match.group(), match.start(), match.end())
 
 
 def language_of(code: str) -> str:
@@ -244,14 +252,62 @@ def language_of(code: str) -> str:
     return code.partition("-")[0].lower()
 
 
-def folded_words(text: str) -> list[str]:
-    """Return the folded forms of the words of any *text*, in order."""
-    return [fold(word) for word in words(prepare(text))]
+def _forms(found: Iterable[str], language: str) -> list[str]:
+    return " ".join(map(_known(language).__getitem__, found)).split()
 
 
-@cache
-def _stemmer(language: str) -> Stemmer.Stemmer:
-    return Stemmer.Stemmer(STEMMERS[language].lower())
+class _Known(dict[str, str]):
+    """Chunk -> its words' forms with spaces between, found out once a thread.
+
+    News repeat their words: nearly all of the analysis is this look-up.
+    """
+
+    _COUNT_MAX = 200_000
+    _LENGTH_MAX = WORD_MAX
+
+    def __init__(self, form: Callable[[list[str]], list[str]]) -> None:
+        super().__init__()
+        self._form = form
+
+    def __missing__(self, chunk: str) -> str:
+        words = _pattern().findall(chunk.translate(_unified()))
+        forms = " ".join(self._form(words))
+        if len(chunk) <= self._LENGTH_MAX:
+            if len(self) >= self._COUNT_MAX:
+                self.clear()
+            self[chunk] = forms
+        return forms
+
+
+#: Stemmers are not to be shared between threads.
+_OF_THREAD = threading.local()
+
+
+def _known(language: str) -> _Known:
+    """Return this thread's forms: stems of *language*, or folded ('')."""
+    known: _Known | None = getattr(_OF_THREAD, f"of_{language}", None)
+    if known is None:
+        known = _Known(_stemming(language) if language else _folding)
+        setattr(_OF_THREAD, f"of_{language}", known)
+    return known
+
+
+def _folding(words: list[str]) -> list[str]:
+    return [_ascii_folded(word.translate(_folds()).lower()) for word in words]
+
+
+def _stemming(language: str) -> Callable[[list[str]], list[str]]:
+    stemmer = Stemmer.Stemmer(STEMMERS[language].lower(), maxCacheSize=0)
+
+    def stemming(words: list[str]) -> list[str]:
+        roots = stemmer.stemWords([word.lower() for word in words])
+        return [_ascii_folded(root) for root in roots]
+
+    return stemming
+
+
+def _ascii_folded(word: str) -> str:
+    return word if word.isascii() else word.translate(_ascii())
 
 
 @cache
@@ -260,7 +316,7 @@ def _unified() -> dict[int, str]:
 
 
 @cache
-def _folding() -> dict[int, str]:
+def _folds() -> dict[int, str]:
     return str.maketrans(FOLDED)
 
 
@@ -280,16 +336,15 @@ def _ascii() -> dict[int, str]:
     return table
 
 
-def _ranges(bounds: Sequence[tuple[int, int]]) -> str:
+def _ranges(bounds: Iterable[tuple[int, int]]) -> str:
     return "".join(f"{chr(first)}-{chr(last)}" for first, last in bounds)
 
 
-@cache
-def _word_class() -> str:
+def _word_class(first: int, last: int) -> str:
     """Return letters, marks and numbers but ideographs as a class for :mod:`re`."""
-    apart = {c for first, last in _IDEOGRAPHS for c in range(first, last + 1)}
+    apart = {c for start, end in _IDEOGRAPHS for c in range(start, end + 1)}
     bounds: list[tuple[int, int]] = []
-    for code in range(0x20000):  # above lie ideographs, and selectors of their form
+    for code in range(first, last + 1):
         if unicodedata.category(chr(code))[0] not in "LMN" or code in apart:
             continue
         if bounds and bounds[-1][1] == code - 1:
@@ -299,14 +354,32 @@ def _word_class() -> str:
     return _ranges(bounds)
 
 
+#: Of the Basic Multilingual Plane, where a class of :mod:`re` is a bit map and ten times
+#: as fast; the others, such as Adlam for Fula, make words of their own. Above the second
+#: plane lie ideographs alone, and variation selectors.
+_PLANES = ((0, 0xFFFF), (0x10000, 0x1FFFF))
+
+
+@cache
+def _classes() -> tuple[str, str, str]:
+    """Return ideographs, and the letters of the two planes."""
+    basic, other = (_word_class(first, last) for first, last in _PLANES)
+    return _ranges(_IDEOGRAPHS), basic, other
+
+
 @cache
 def _pattern() -> re.Pattern[str]:
-    one = _ranges(_IDEOGRAPHS)
-    return re.compile(f"[{_word_class()}]{{1,{WORD_MAX}}}|[{one}]")
+    one, basic, other = _classes()
+    return re.compile(
+        f"[{basic}]{{1,{WORD_MAX}}}|[{one}]"
+        f"|(?=[{_ranges(_PLANES[1:])}])[{other}]{{1,{WORD_MAX}}}"
+    )
 
 
 @cache
-def _span_pattern() -> re.Pattern[str]:
-    """Return the pattern of words as written, with the marks that are dropped."""
-    one = _ranges(_IDEOGRAPHS)
-    return re.compile(f"[{_word_class()}{_ranges(_DROPPED)}]+|[{one}]")
+def _chunk_pattern() -> re.Pattern[str]:
+    """Return the pattern of words with all that :data:`UNIFIED` may take out of them."""
+    one, basic, other = _classes()
+    return re.compile(
+        f"[{basic}{''.join(UNIFIED)}]+|[{one}]|(?=[{_ranges(_PLANES[1:])}])[{other}]+"
+    )

@@ -312,12 +312,12 @@ def _join(kind: type[And | Or], parts: list[Node]) -> Node | None:
 def _leaf(token: _Token, now: datetime) -> Node | None:
     """Return what one word or phrase asks for; None if it has no letter or digit."""
     if token.kind == "phrase":
-        return Phrase(token.text) if analysis.folded_words(token.text) else None
+        return Phrase(token.text) if analysis.folded(token.text) else None
     if (field := _field(token, now)) is not None:
         return field
     if "*" in token.text:
         return _prefix(token)
-    return Word(token.text) if analysis.folded_words(token.text) else None
+    return Word(token.text) if analysis.folded(token.text) else None
 
 
 def _prefix(token: _Token) -> Prefix:
@@ -327,7 +327,7 @@ def _prefix(token: _Token) -> Prefix:
             "* stands at the end of a word; quote the word to search for it",
             token.at + token.text.index("*"),
         )
-    found = analysis.folded_words(body)
+    found = analysis.folded(body)
     if len(found) != 1 or len(found[0]) < PREFIX_MIN:
         raise QueryError(
             f"* needs one word of {PREFIX_MIN} letters or more before it", token.at

@@ -1,0 +1,626 @@
+"""The search index in one SQLite file under the data folder, full text by FTS5.
+
+Texts are analysed by :mod:`mappings.analysis`; the full-text table stores no text of
+its own (contentless), so a row is taken out by analysing the old record again. That is
+sound only while the analysis is the same: its version is kept in the file, and
+:meth:`EmbeddedIndex.prepare` builds the tables anew from the records when it changes.
+
+One thread writes; others read, each on its own connection, in this process or another
+(write-ahead log). What a call has written is durable and searchable when it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import time
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self, TypeVar
+
+import msgspec
+
+from mappings import analysis, paging, sql
+from mappings.face import Fate, Held, Hit, Kind, Page, Sort, Stored
+from mappings.fields import Searchable, fault, kind_of, searchable, stored
+from mappings.query import Query
+from mappings.snippets import snippets
+from streams.clock import to_ms
+from streams.errors import FatalError, IndexUnavailableError, LogDamagedError
+from streams.records import Incident, Item
+
+
+FILE: Final = "index.db"
+QUERY_MAX_S: Final = 5.0
+BUSY_MAX_S: Final = 5.0
+READERS: Final = 4
+#: Of the tables below; a file with another is built anew from its records.
+SCHEMA: Final = 1
+
+_KINDS: Final[tuple[Kind, ...]] = ("items", "incidents")
+_FACETS: Final = {"class": "class", "lang": "language", "source": "source"}
+_CHUNK: Final = 500
+#: Words that FTS5 gathers before it writes them: at its default of 1 MB a batch makes
+#: several segments, which costs a third of the writing rate.
+_HASH_BYTES: Final = 1 << 24
+
+_RECORDS = """
+CREATE TABLE IF NOT EXISTS {kind}_record (
+    rowid INTEGER PRIMARY KEY, body BLOB NOT NULL
+);
+"""
+#: All that can be derived from the records.
+_DERIVED = """
+CREATE TABLE {kind}_entry (
+    rowid INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    version INTEGER NOT NULL,
+    findable INTEGER NOT NULL,
+    moment INTEGER NOT NULL,
+    seen INTEGER NOT NULL,
+    day TEXT NOT NULL
+);
+CREATE INDEX {kind}_newest ON {kind}_entry (moment DESC, id) WHERE findable;
+CREATE TABLE {kind}_label (
+    rowid INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (rowid, name, value)
+) WITHOUT ROWID;
+CREATE INDEX {kind}_labelled ON {kind}_label (name, value, rowid);
+CREATE VIRTUAL TABLE {kind}_words USING fts5 (
+    {columns}, content='', tokenize='ascii'
+);
+"""
+_DROPPED = """
+DROP TABLE IF EXISTS {kind}_entry;
+DROP TABLE IF EXISTS {kind}_label;
+DROP TABLE IF EXISTS {kind}_words;
+"""
+_COLUMNS = ", ".join(sql.WORD_COLUMNS)
+
+_encode = msgspec.json.Encoder().encode
+_DECODERS: Final[Mapping[Kind, Callable[[bytes], Item | Incident]]] = {
+    "items": msgspec.json.Decoder(Item).decode,
+    "incidents": msgspec.json.Decoder(Incident).decode,
+}
+
+T = TypeVar("T")
+
+
+class EmbeddedIndex:
+    """A search index in ``folder``; see :class:`mappings.face.SearchIndex`."""
+
+    def __init__(
+        self, folder: Path, *, synchronous: Literal["FULL", "NORMAL"] = "FULL"
+    ) -> None:
+        self._path = folder / FILE
+        self._synchronous = synchronous
+        self._writing: sqlite3.Connection | None = None
+        self._writer = ThreadPoolExecutor(1, "index-writer")
+        self._readers = ThreadPoolExecutor(READERS, "index-reader")
+        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+
+    async def __aenter__(self) -> Self:
+        """Open it; no file is made before something is written or prepared."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it, when what is under way has ended."""
+        await asyncio.to_thread(self._close)
+
+    async def prepare(self) -> list[str]:
+        """Make the tables, or build them anew when code or analysis has changed."""
+        return await self._write(self._prepare)
+
+    async def check(self) -> list[str]:
+        """Return a line for each fault of the file."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, self._check
+        )
+
+    async def write(self, documents: Sequence[Item | Incident]) -> list[Fate]:
+        """Store *documents* in one transaction."""
+
+        def work(connection: sqlite3.Connection) -> list[Fate]:
+            _demand_current(connection, self._path)
+            return _store(connection, documents)
+
+        return await self._write(work)
+
+    async def get(self, ident: str) -> Item | Incident | None:
+        """Return the item or incident called *ident*."""
+        return await self._read(lambda connection: _get(connection, ident))
+
+    async def held(self, idents: Sequence[str]) -> Mapping[str, Held]:
+        """Return what is held of each item id."""
+        return await self._read(lambda connection: _held(connection, idents))
+
+    async def search(
+        self,
+        query: Query,
+        *,
+        kind: Kind = "items",
+        sort: Sort = "relevance",
+        size: int = 20,
+        after: str = "",
+    ) -> Page:
+        """Return one page; an empty query has no relevance and goes by time."""
+        sort = sort if query.root is not None or sort != "relevance" else "newest"
+        place = paging.decode(after, query, kind, sort)
+        return await self._read(
+            lambda connection: _search(connection, query, kind, sort, size, place)
+        )
+
+    async def facets(
+        self, query: Query, *, kind: Kind = "items", size: int = 10
+    ) -> dict[str, list[tuple[str, int]]]:
+        """Return counts by class, language and source, and of the latest days."""
+        return await self._read(
+            lambda connection: _facets(connection, query, kind, size)
+        )
+
+    async def refresh(self) -> None:
+        """Do nothing: what is written is searchable."""
+
+    async def expire(self, before: datetime) -> int:
+        """Delete items whose month ends before *before*, in small transactions."""
+        start = before.astimezone(UTC).replace(
+            day=1, hour=0, minute=0, second=0, microsecond=0
+        )
+
+        def work(connection: sqlite3.Connection) -> int:
+            _demand_current(connection, self._path)
+            return _expire(connection, to_ms(start))
+
+        gone = 0
+        while part := await self._write(work):
+            gone += part
+        return gone
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def attempt() -> T:
+            with _translated(self._path):
+                connection = self._writing = self._writing or self._open_writer()
+                with _transaction(connection):
+                    return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._writer, attempt)
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def attempt() -> T:
+            with _translated(self._path):
+                try:
+                    connection = self._idle.get_nowait()
+                except queue.Empty:
+                    connection = self._open_reader()
+                deadline = time.monotonic() + QUERY_MAX_S
+                connection.set_progress_handler(
+                    lambda: time.monotonic() > deadline, 10_000
+                )
+                try:
+                    return _snapshot(connection, work)
+                finally:
+                    self._idle.put(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, attempt)
+
+    def _open_writer(self) -> sqlite3.Connection:
+        folder = self._path.parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = _connect(self._path, "rwc")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        return connection
+
+    def _open_reader(self) -> sqlite3.Connection:
+        if not self._path.exists():
+            raise IndexUnavailableError(
+                f"there is no index in {self._path.parent} yet: nothing was written"
+            )
+        connection = _connect(self._path, "ro")
+        try:
+            _demand_current(connection, self._path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> list[str]:
+        held = _version_of(connection)
+        if held == _version():
+            return []
+        if held is not None and held[0] > SCHEMA:
+            raise FatalError(
+                f"{self._path} was made by a newer Wirewatch: upgrade, or use "
+                "another data folder"
+            )
+        count = _rebuild(connection)
+        if held is None:
+            return [f"made the search index {self._path}"]
+        return [f"built the search index anew: {count} records ({held[1]} before)"]
+
+    def _check(self) -> list[str]:
+        with _translated(self._path):
+            try:
+                connection = self._open_reader()
+            except IndexUnavailableError as error:
+                return [str(error)]
+            try:
+                faults = [
+                    str(line)
+                    for (line,) in connection.execute("PRAGMA quick_check(5)")
+                    if line != "ok"
+                ]
+            finally:
+                connection.close()
+        remedy = "stop, move the file away and replay the topics `items`, `incidents`"
+        return [f"{self._path} is damaged: {fault}; {remedy}" for fault in faults]
+
+    def _close(self) -> None:
+        self._writer.shutdown()
+        self._readers.shutdown()
+        if self._writing is not None:
+            self._writing.close()
+            self._writing = None
+        while not self._idle.empty():
+            self._idle.get().close()
+
+
+def _connect(path: Path, mode: Literal["ro", "rwc"]) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_MAX_S,
+        isolation_level=None,
+        check_same_thread=False,  # a connection is in one thread's hands at a time
+    )
+    connection.execute("PRAGMA cache_size=-65536")
+    connection.execute("PRAGMA mmap_size=1073741824")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    return connection
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _snapshot(
+    connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]
+) -> T:
+    """Run *work* with everything it reads as of one moment."""
+    connection.execute("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+#: By SQLite's primary result code: the file or its device is at fault.
+_DAMAGED: Final = frozenset(
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR}
+)
+_PRIMARY_CODE: Final = 0xFF
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+        if code in _DAMAGED:
+            raise LogDamagedError(
+                f"{path} cannot be read or written: {error}; move it away and replay "
+                "the topics `items` and `incidents`"
+            ) from error
+        if code == sqlite3.SQLITE_INTERRUPT:
+            raise IndexUnavailableError(
+                f"the query took longer than {QUERY_MAX_S:g} s: ask for less"
+            ) from error
+        raise IndexUnavailableError(f"{path}: {error}") from error
+    except OSError as error:
+        raise IndexUnavailableError(f"{path}: {error.strerror}") from error
+
+
+def _version() -> tuple[int, str]:
+    return SCHEMA, analysis.VERSION
+
+
+def _version_of(connection: sqlite3.Connection) -> tuple[int, str] | None:
+    """Return schema and analysis of the file; None when it has no tables yet."""
+    (schema,) = connection.execute("PRAGMA user_version").fetchone()
+    if not schema:
+        return None
+    (name,) = connection.execute("SELECT analysis FROM made_by").fetchone()
+    return schema, name
+
+
+def _demand_current(connection: sqlite3.Connection, path: Path) -> None:
+    if (held := _version_of(connection)) != _version():
+        state = "is not prepared yet" if held is None else f"was made by {held}"
+        raise IndexUnavailableError(
+            f"{path} {state}, this is {_version()}: start the worker of this version"
+        )
+
+
+def _script(connection: sqlite3.Connection, script: str) -> None:
+    """Run statements inside the transaction; ``executescript`` would commit it."""
+    for statement in filter(str.strip, script.split(";")):
+        connection.execute(statement)
+
+
+def _rebuild(connection: sqlite3.Connection) -> int:
+    """Make all tables, and derive them from the records; how many those are."""
+    count = 0
+    for kind in _KINDS:
+        for script in (_DROPPED, _RECORDS, _DERIVED):
+            _script(connection, script.format(kind=kind, columns=_COLUMNS))
+        connection.execute(
+            f"INSERT INTO {kind}_words ({kind}_words, rank) VALUES ('hashsize', ?)",  # noqa: S608 - fixed names only
+            (_HASH_BYTES,),
+        )
+        # Read by key, not by cursor: the derived tables are written meanwhile.
+        last = -1
+        while rows := connection.execute(
+            f"SELECT rowid, body FROM {kind}_record WHERE rowid > ?"  # noqa: S608 - fixed names only
+            " ORDER BY rowid LIMIT ?",
+            (last, _CHUNK),
+        ).fetchall():
+            decode = _DECODERS[kind]
+            _derive(connection, kind, [(rowid, decode(body)) for rowid, body in rows])
+            last = rows[-1][0]
+            count += len(rows)
+    _script(
+        connection,
+        "DROP TABLE IF EXISTS made_by; CREATE TABLE made_by (analysis TEXT NOT NULL)",
+    )
+    connection.execute("INSERT INTO made_by VALUES (?)", (analysis.VERSION,))
+    connection.execute(f"PRAGMA user_version={SCHEMA}")
+    return count
+
+
+def _store(
+    connection: sqlite3.Connection, documents: Sequence[Item | Incident]
+) -> list[Fate]:
+    fates: list[Fate] = [Stored.STALE] * len(documents)
+    for kind in _KINDS:
+        mine = [(i, d) for i, d in enumerate(documents) if kind_of(d) == kind]
+        if not mine:
+            continue
+        old = _rows_of(connection, kind, [document.id for _, document in mine])
+        versions = {ident: version for ident, (_, version) in old.items()}
+        winners: dict[str, Item | Incident] = {}
+        for at, document in mine:
+            refused = fault(document)
+            if refused is not None:
+                fates[at] = refused
+            elif document.version > versions.get(document.id, 0):
+                fates[at] = Stored.STORED
+                versions[document.id] = document.version
+                winners[document.id] = stored(document)
+        _replace(connection, kind, winners, old)
+    return fates
+
+
+def _rows_of(
+    connection: sqlite3.Connection, kind: Kind, idents: Sequence[str]
+) -> dict[str, tuple[int, int]]:
+    """Return id -> (rowid, version) of those that are there."""
+    rows: dict[str, tuple[int, int]] = {}
+    for start in range(0, len(idents), _CHUNK):
+        part = idents[start : start + _CHUNK]
+        found = connection.execute(
+            f"SELECT id, rowid, version FROM {kind}_entry"  # noqa: S608
+            f" WHERE id IN ({', '.join('?' * len(part))})",
+            part,
+        )
+        rows.update({ident: (rowid, version) for ident, rowid, version in found})
+    return rows
+
+
+def _replace(
+    connection: sqlite3.Connection,
+    kind: Kind,
+    winners: Mapping[str, Item | Incident],
+    old: Mapping[str, tuple[int, int]],
+) -> None:
+    _remove(connection, kind, [old[ident][0] for ident in winners if ident in old])
+    (last,) = connection.execute(
+        f"SELECT coalesce(max(rowid), 0) FROM {kind}_record"  # noqa: S608
+    ).fetchone()
+    rows = []
+    for ident, document in winners.items():
+        if ident in old:
+            rows.append((old[ident][0], document))
+        else:
+            last += 1
+            rows.append((last, document))
+    connection.executemany(
+        f"INSERT OR REPLACE INTO {kind}_record (rowid, body) VALUES (?, ?)",  # noqa: S608
+        [(rowid, _encode(document)) for rowid, document in rows],
+    )
+    _derive(connection, kind, rows)
+
+
+def _derive(
+    connection: sqlite3.Connection,
+    kind: Kind,
+    rows: Sequence[tuple[int, Item | Incident]],
+) -> None:
+    """Write what is searched of the records in *rows*."""
+    derived = [(rowid, document, searchable(document)) for rowid, document in rows]
+    connection.executemany(
+        f"INSERT INTO {kind}_entry VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        [
+            (
+                rowid,
+                document.id,
+                document.version,
+                fields.findable,
+                to_ms(fields.moment),
+                to_ms(fields.seen),
+                fields.day,
+            )
+            for rowid, document, fields in derived
+        ],
+    )
+    connection.executemany(
+        f"INSERT INTO {kind}_label VALUES (?, ?, ?)",  # noqa: S608
+        [
+            (rowid, name, value)
+            for rowid, _, fields in derived
+            for name, values in fields.labels.items()
+            for value in values
+        ],
+    )
+    connection.executemany(
+        f"INSERT INTO {kind}_words (rowid, {_COLUMNS}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
+        [(rowid, *_words(fields)) for rowid, _, fields in derived],
+    )
+
+
+def _words(fields: Searchable) -> tuple[str, ...]:
+    return sql.columns(fields.title, fields.text)
+
+
+def _remove(connection: sqlite3.Connection, kind: Kind, rowids: Sequence[int]) -> None:
+    """Take out what is searched of the records *rowids*; the records stay."""
+    for rowid in rowids:
+        (body,) = connection.execute(
+            f"SELECT body FROM {kind}_record WHERE rowid = ?",  # noqa: S608
+            (rowid,),
+        ).fetchone()
+        words = _words(searchable(_DECODERS[kind](body)))
+        connection.execute(
+            f"INSERT INTO {kind}_words ({kind}_words, rowid, {_COLUMNS})"  # noqa: S608
+            " VALUES ('delete', ?, ?, ?, ?, ?)",
+            (rowid, *words),
+        )
+        connection.execute(f"DELETE FROM {kind}_entry WHERE rowid = ?", (rowid,))  # noqa: S608
+        connection.execute(f"DELETE FROM {kind}_label WHERE rowid = ?", (rowid,))  # noqa: S608
+
+
+def _get(connection: sqlite3.Connection, ident: str) -> Item | Incident | None:
+    for kind in _KINDS:
+        row = connection.execute(
+            f"SELECT body FROM {kind}_entry JOIN {kind}_record USING (rowid)"  # noqa: S608
+            " WHERE id = ?",
+            (ident,),
+        ).fetchone()
+        if row is not None:
+            return _DECODERS[kind](row[0])
+    return None
+
+
+def _held(connection: sqlite3.Connection, idents: Sequence[str]) -> dict[str, Held]:
+    held: dict[str, Held] = {}
+    for start in range(0, len(idents), _CHUNK):
+        part = idents[start : start + _CHUNK]
+        bodies = connection.execute(
+            "SELECT body FROM items_entry JOIN items_record USING (rowid)"  # noqa: S608
+            f" WHERE id IN ({', '.join('?' * len(part))})",
+            part,
+        )
+        for (body,) in bodies:
+            item = _decode_header(body)
+            held[item.id] = Held(item.version, item.revision, item.state, item.origin)
+    return held
+
+
+class _Header(msgspec.Struct, frozen=True):
+    """What :class:`~mappings.face.Held` needs of an item; the rest is passed over."""
+
+    id: str
+    version: int
+    revision: int
+    state: str = "present"
+    origin: str = ""
+
+
+_decode_header = msgspec.json.Decoder(_Header).decode
+
+
+def _search(
+    connection: sqlite3.Connection,
+    query: Query,
+    kind: Kind,
+    sort: Sort,
+    size: int,
+    after: paging.Place | None,
+) -> Page:
+    # One more than asked for tells whether there is a next page.
+    rows = connection.execute(*sql.page(query, kind, sort, size + 1, after)).fetchall()
+    (total,) = connection.execute(*sql.count(query, kind)).fetchone()
+    hits = []
+    for rowid, _, key in rows[:size]:
+        (body,) = connection.execute(
+            f"SELECT body FROM {kind}_record WHERE rowid = ?",  # noqa: S608
+            (rowid,),
+        ).fetchone()
+        document = _DECODERS[kind](body)
+        score = -key if sort == "relevance" else 0.0
+        marked = snippets(query, searchable(document).passages())
+        hits.append(Hit(document, score, marked))
+    following = ""
+    if len(rows) > size > 0:
+        _, ident, key = rows[size - 1]
+        following = paging.encode(query, kind, sort, key, ident)
+    return Page(tuple(hits), total, following)
+
+
+def _facets(
+    connection: sqlite3.Connection, query: Query, kind: Kind, size: int
+) -> dict[str, list[tuple[str, int]]]:
+    counts: dict[str, list[tuple[str, int]]] = {
+        name: [] for name in (*_FACETS.values(), "day")
+    }
+    for name, value, number in connection.execute(
+        *sql.facets(query, kind, tuple(_FACETS))
+    ):
+        counts[_FACETS.get(name, name)].append((value, number))
+    days = sorted(counts.pop("day"))
+    ordered = {
+        name: sorted(found, key=lambda pair: (-pair[1], pair[0]))[:size]
+        for name, found in counts.items()
+    }
+    return {**ordered, "day": days[-size:]}
+
+
+def _expire(connection: sqlite3.Connection, before_ms: int) -> int:
+    """Delete some of the items before *before_ms*; how many."""
+    rowids = [
+        rowid
+        for (rowid,) in connection.execute(
+            "SELECT rowid FROM items_entry WHERE moment < ? LIMIT ?",
+            (before_ms, _CHUNK),
+        )
+    ]
+    _remove(connection, "items", rowids)
+    connection.executemany(
+        "DELETE FROM items_record WHERE rowid = ?", [(rowid,) for rowid in rowids]
+    )
+    return len(rowids)

@@ -1,0 +1,116 @@
+"""Which words of a result are what was searched for: the same for both indices. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from mappings import analysis
+from mappings.fields import Passage
+from mappings.query import Prefix, Query
+
+
+#: Around each hit; private-use characters, which are taken out of what sources wrote.
+START, END = "\ue000", "\ue001"
+
+SNIPPETS_MAX = 3
+#: Code points kept before the first hit of a snippet, and in all.
+BEFORE_MAX = 60
+SNIPPET_MAX = 240
+
+
+class _Marked(NamedTuple):
+    """Stretches [start, end) of a passage that were searched for."""
+
+    text: str
+    hits: list[tuple[int, int]]
+
+
+def snippets(query: Query, passages: Iterable[Passage]) -> tuple[str, ...]:
+    """Return up to three stretches of *passages* with the words that *query* wants.
+
+    When nothing of it is in the text (a query of fields), how the text begins.
+    """
+    marked = [_mark(query, passage) for passage in passages]
+    found = [one for passage in marked if passage.hits for one in _cut(passage)]
+    if not found:
+        found = [piece for passage in marked[-1:] for piece in _cut(passage)]
+    return tuple(found[:SNIPPETS_MAX])
+
+
+def _mark(query: Query, passage: Passage) -> _Marked:
+    text = passage.text.replace(START, " ").replace(END, " ")
+    spans = list(analysis.spans(text))
+    bounds = set()
+    for language in ("", passage.language) if passage.language else ("",):
+        forms, at_span = _aligned(spans, language)
+        for wanted in query.wanted():
+            prefix = isinstance(wanted, Prefix)
+            if prefix and language:
+                continue
+            sought = _analysed(wanted.text, language)
+            for at in _places(forms, sought, prefix=prefix):
+                bounds.add(at_span[at])
+    return _Marked(text, [(spans[at].start, spans[at].end) for at in sorted(bounds)])
+
+
+def _analysed(text: str, language: str) -> list[str]:
+    return analysis.stems(text, language) if language else analysis.folded(text)
+
+
+def _aligned(
+    spans: Sequence[analysis.Span], language: str
+) -> tuple[list[str], list[int]]:
+    """Return the forms of all words, and the span in which each one stands."""
+    forms, at_span = [], []
+    for at, span in enumerate(spans):
+        found = analysis.forms_of(span.text, language)
+        forms += found
+        at_span += [at] * len(found)
+    return forms, at_span
+
+
+def _places(form: Sequence[str], sought: list[str], *, prefix: bool) -> Iterator[int]:
+    if prefix:
+        yield from (at for at, word in enumerate(form) if word.startswith(sought[0]))
+        return
+    for at, word in enumerate(form):
+        if word == sought[0] and list(form[at : at + len(sought)]) == sought:
+            yield from range(at, at + len(sought))
+
+
+def _cut(passage: _Marked) -> Iterator[str]:
+    """Yield windows of the passage, each around a hit and the hits that follow it."""
+    text, hits = passage
+    start = 0
+    while True:
+        first = next((hit[0] for hit in hits if hit[0] >= start), None)
+        if hits and first is None:
+            return
+        begin = max(start, (first or 0) - BEFORE_MAX)
+        end = min(len(text), begin + SNIPPET_MAX)
+        begin, end = _whole_words(text, begin, end)
+        inside = [hit for hit in hits if begin <= hit[0] and hit[1] <= end]
+        yield _dressed(text, begin, end, inside)
+        if not hits or not inside:
+            return
+        start = end
+
+
+def _whole_words(text: str, begin: int, end: int) -> tuple[int, int]:
+    """Return the bounds moved inwards to white space, if there is some near."""
+    near = 20
+    if begin > 0 and (space := text.find(" ", begin, begin + near)) >= 0:
+        begin = space + 1
+    if end < len(text) and (space := text.rfind(" ", end - near, end)) >= 0:
+        end = space
+    return begin, end
+
+
+def _dressed(text: str, begin: int, end: int, hits: list[tuple[int, int]]) -> str:
+    pieces, at = ["…" if begin > 0 else ""], begin
+    for start, stop in hits:
+        pieces += [text[at:start], START, text[start:stop], END]
+        at = stop
+    pieces += [text[at:end], "…" if end < len(text) else ""]
+    return " ".join("".join(pieces).split())
