@@ -10,9 +10,11 @@ import msgspec
 from streams import events
 from streams.correlate.incidents import entered, left, main_event
 from streams.correlate.memory import (
+    PLACEMENTS_MAX,
     HeldIncident,
     HeldItem,
     HeldStory,
+    Placement,
     Turn,
     incident_key,
     item_key,
@@ -32,42 +34,49 @@ def decide(received: Received, state: State) -> Decision:
     """
     tagged: TaggedItem = received.data
     turn = Turn(received.record, state)
-    placed = _placed(tagged, turn)
+    held = _held(tagged, turn)
+    placed = next((p for p in held.placements if p.offset == turn.offset), None)
     if placed is None:
         return Decision()
     item = _item(tagged, placed, origin=events.origin_of(received.record))
-    changed = list(_account(item, placed, turn))
+    changed = [events.incident(one) for one in _account(item, placed, turn)]
     turn.touch(_keys(item.id, placed))
-    return Decision(
-        [events.item(item), *map(events.incident, changed)],
-        turn.writes,
-    )
+    issued = [events.item(item)] if placed is held.placed else []
+    return Decision([*issued, *changed], turn.writes)
 
 
-def _placed(item: TaggedItem, turn: Turn) -> HeldItem | None:
-    """Return where *item* belongs from this record on; None if it says nothing new."""
-    held = turn.find(item_key(item.id), HeldItem)
+def _held(item: TaggedItem, turn: Turn) -> HeldItem:
+    """Return what is held of *item*, with what this record says if that is news."""
+    key = item_key(item.id)
+    held = turn.find(key, HeldItem)
     digest = fingerprint(events.encode(item).decode())
-    if held is not None:
-        if held.cause == turn.offset:
-            return held
-        old = held.cause > turn.offset or item.revision < held.revision
-        if old or (item.revision, digest) == (held.revision, held.digest):
-            return None
+    if held is not None and (
+        held.cause >= turn.offset
+        or item.revision < held.revision
+        or (item.revision, digest) == (held.revision, held.digest)
+    ):
+        return held
+    earlier = held.placements if held is not None else ()
+    placed = _placed(item, held.placed if held is not None else None, turn)
+    after = HeldItem(
+        revision=item.revision,
+        digest=digest,
+        placements=(*earlier, placed)[-PLACEMENTS_MAX:],
+    )
+    return turn.put(key, after)
+
+
+def _placed(item: TaggedItem, before: Placement | None, turn: Turn) -> Placement:
+    """Return where *item* belongs from this record on."""
     story = _story_of(item)
-    return turn.change(
-        item_key(item.id),
-        HeldItem,
-        lambda _: HeldItem(
-            version=turn.version_after(held.version if held else 0),
-            revision=item.revision,
-            digest=digest,
-            story=story,
-            role=_role(item, story, held, turn),
-            incident=_incident_of(item, story, held, turn),
-            left_story=held.story if held else "",
-            left_incident=held.incident if held else "",
-        ),
+    return Placement(
+        offset=turn.offset,
+        version=turn.version_after(before.version if before else 0),
+        story=story,
+        role=_role(item, story, before, turn),
+        incident=_incident_of(item, story, before, turn),
+        left_story=before.story if before else "",
+        left_incident=before.incident if before else "",
     )
 
 
@@ -78,16 +87,18 @@ def _story_of(item: TaggedItem) -> str:
 
 
 def _role(
-    item: TaggedItem, story: str, held: HeldItem | None, turn: Turn
+    item: TaggedItem, story: str, before: Placement | None, turn: Turn
 ) -> Literal["first", "copy"]:
-    if held is not None and held.story == story:
-        return held.role
+    if before is not None and before.story == story:
+        return before.role
     known = turn.find(story_key(story), HeldStory)
-    return "first" if known is None or known.first == item.id else "copy"
+    if known is None or not known.members or known.first == item.id:
+        return "first"
+    return "copy"
 
 
 def _incident_of(
-    item: TaggedItem, story: str, held: HeldItem | None, turn: Turn
+    item: TaggedItem, story: str, before: Placement | None, turn: Turn
 ) -> str:
     """Return the incident that *item* reports; '' if it reports none.
 
@@ -99,15 +110,15 @@ def _incident_of(
     known = turn.find(story_key(story), HeldStory)
     if known is not None and known.incident:
         return known.incident
-    if held is not None and held.incident:
-        own = turn.find(incident_key(held.incident), HeldIncident)
+    if before is not None and before.incident:
+        own = turn.find(incident_key(before.incident), HeldIncident)
         if own is not None and own.incident.item_count == 1:
-            return held.incident
+            return before.incident
     # The opening revision is in it: the id may outlive its story, and never returns.
     return "n" + fingerprint("incident", story, item.id, str(item.revision))
 
 
-def _item(tagged: TaggedItem, placed: HeldItem, *, origin: str) -> Item:
+def _item(tagged: TaggedItem, placed: Placement, *, origin: str) -> Item:
     return Item(
         **{name: getattr(tagged, name) for name in TaggedItem.__struct_fields__},
         version=placed.version,
@@ -117,7 +128,7 @@ def _item(tagged: TaggedItem, placed: HeldItem, *, origin: str) -> Item:
     )
 
 
-def _account(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incident]:
+def _account(item: Item, placed: Placement, turn: Turn) -> Iterator[Incident]:
     """Bring stories and incidents up to date; yield each incident that changes."""
     if placed.left_story and placed.left_story != placed.story:
         _leave_story(placed, turn)
@@ -129,23 +140,23 @@ def _account(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incident]:
         yield from _enter_incident(item, placed, turn)
 
 
-def _leave_story(placed: HeldItem, turn: Turn) -> None:
+def _leave_story(placed: Placement, turn: Turn) -> None:
     def without(story: HeldStory | None) -> HeldStory | None:
-        if story is None or story.members <= 1:
+        if story is None:
             return None
         taken_along = story.incident == placed.incident
         return msgspec.structs.replace(
             story,
-            members=story.members - 1,
+            members=max(0, story.members - 1),
             incident="" if taken_along else story.incident,
         )
 
     turn.change(story_key(placed.left_story), HeldStory, without)
 
 
-def _enter_story(item: Item, placed: HeldItem, turn: Turn) -> None:
+def _enter_story(item: Item, placed: Placement, turn: Turn) -> None:
     def with_item(story: HeldStory | None) -> HeldStory:
-        if story is None:
+        if story is None or not story.members:
             return HeldStory(first=item.id, members=1, incident=placed.incident)
         known = placed.left_story == placed.story
         return msgspec.structs.replace(
@@ -157,7 +168,7 @@ def _enter_story(item: Item, placed: HeldItem, turn: Turn) -> None:
     turn.change(story_key(placed.story), HeldStory, with_item)
 
 
-def _leave_incident(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incident]:
+def _leave_incident(item: Item, placed: Placement, turn: Turn) -> Iterator[Incident]:
     def without(held: HeldIncident | None) -> HeldIncident | None:
         if held is None:
             return None
@@ -188,7 +199,7 @@ def _end_in_story(ended: HeldIncident, turn: Turn) -> None:
     turn.change(story_key(ended.story), HeldStory, without)
 
 
-def _enter_incident(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incident]:
+def _enter_incident(item: Item, placed: Placement, turn: Turn) -> Iterator[Incident]:
     def with_item(held: HeldIncident | None) -> HeldIncident:
         return entered(
             held,
@@ -203,7 +214,7 @@ def _enter_incident(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incide
         yield after.incident
 
 
-def _keys(ident: str, placed: HeldItem) -> Iterator[bytes]:
+def _keys(ident: str, placed: Placement) -> Iterator[bytes]:
     """Yield the entries that the record touched; the same ones in every replay."""
     yield item_key(ident)
     for story in dict.fromkeys((placed.story, placed.left_story)):

@@ -32,22 +32,22 @@ REPLAYED_MAX = 50_000
 SWEEP_EVERY = 16
 SWEEP_PLACES = 64
 SWEEP_KEY = b"w"
+#: Of one item, so many changes of one batch can be made good after a crash.
+PLACEMENTS_MAX = 5
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What all entries have."""
 
-    #: Offset of the record that changed it last; :meth:`Turn.change` sets it.
+    #: Offset of the record that changed it last; :class:`Turn` sets it.
     cause: int = -1
 
 
-class HeldItem(Entry, frozen=True, kw_only=True, omit_defaults=True):
-    """What was decided on an item, and what it left behind to go there."""
+class Placement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where one record put its item, and what the item left behind to go there."""
 
+    offset: int
     version: int
-    revision: int
-    #: Of the item as annotate sent it: what is equal needs no second answer.
-    digest: str
     story: str = ""
     role: Literal["first", "copy"] = "first"
     incident: str = ""
@@ -55,10 +55,27 @@ class HeldItem(Entry, frozen=True, kw_only=True, omit_defaults=True):
     left_incident: str = ""
 
 
+class HeldItem(Entry, frozen=True, kw_only=True, omit_defaults=True):
+    """An item, as annotate sent it last, and where it was put."""
+
+    revision: int
+    #: Of the item as annotate sent it: what is equal needs no second answer.
+    digest: str
+    #: The last is in force. Those before it are for a crash that kept this entry, and
+    #: lost others that the same records changed.
+    placements: tuple[Placement, ...]
+
+    @property
+    def placed(self) -> Placement:
+        """Where the item is now."""
+        return self.placements[-1]
+
+
 class HeldStory(Entry, frozen=True, kw_only=True, omit_defaults=True):
     """A text that items carry."""
 
     first: str
+    #: Items that carry it now; at 0 it is an empty place that remembers its cause.
     members: int
     #: The incident that its items report; '' while none does.
     incident: str = ""
@@ -127,25 +144,23 @@ class Turn:
     def change(
         self, key: bytes, kind: type[E], made: Callable[[E | None], E | None]
     ) -> E | None:
-        """Put what *made* makes of the entry at *key* in its place; None deletes it.
+        """Put what *made* makes of the entry at *key* in its place, if it is anything.
 
         Returns the entry as it now stands. One that this record, or a younger one, has
         changed before stays as it is.
         """
-        if self.is_settled(key, kind):
+        if self._is_settled(key, kind):
             return self.find(key, kind)
         entry = made(self.find(key, kind))
-        if entry is None:
-            if key in self._state:
-                self.writes[key] = None
-            else:
-                self.writes.pop(key, None)
-            return None
+        return None if entry is None else self.put(key, entry)
+
+    def put(self, key: bytes, entry: E) -> E:
+        """Put *entry* at *key*, with this record as its cause."""
         entry = msgspec.structs.replace(entry, cause=self.offset)
         self.writes[key] = _encode(entry)
         return entry
 
-    def is_settled(self, key: bytes, kind: type[Entry]) -> bool:
+    def _is_settled(self, key: bytes, kind: type[Entry]) -> bool:
         """Whether the table holds what this record, or a younger one, made of *key*."""
         value = self._state.get(key)
         if value is None:

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from streams.correlate.memory import (
+    DAY_MS,
+    REPLAYED_MAX,
+    SWEEP_EVERY,
+    item_key,
+)
+from tests.unit.correlate.desk import START_MS, Desk, item, received
+
+
+def test_a_report_opens_an_incident() -> None:
+    desk = Desk()
+    desk.read(item("i1", title="Fuel drivers killed"))
+    (incident,) = desk.incidents().values()
+    assert desk.items()["i1"].incidents == (incident.id,)
+    assert incident.title == "Fuel drivers killed"
+    assert incident.incident_class == "violence_against_civilians"
+    assert incident.reports[0].quote == "Fighters killed 15 drivers."
+    assert incident.status == "reported"
+    assert incident.origin == "items.raw/3/0"
+    assert incident.material
+
+
+def test_what_is_no_incident_opens_none() -> None:
+    desk = Desk()
+    desk.read(item("i1", label="none"))
+    desk.read(item("i2", "Ten years ago 15 died.", modality="retold"))
+    assert not desk.incidents()
+    assert all(one.story is not None for one in desk.items().values())
+
+
+def test_a_copy_joins_the_story_and_only_counts() -> None:
+    desk = Desk()
+    desk.read(item("i1"), item("i2", publisher="b.example"))
+    (incident,) = desk.incidents().values()
+    first, copy = desk.items()["i1"], desk.items()["i2"]
+    assert first.story is not None
+    assert copy.story is not None
+    assert (first.story.role, copy.story.role) == ("first", "copy")
+    assert first.story.id == copy.story.id
+    assert incident.item_count == 2
+    assert incident.independent_sources == 1
+    assert [report.item for report in incident.reports] == ["i1"]
+    assert not incident.material
+    assert incident.changes == ()
+
+
+def test_an_item_without_words_belongs_to_no_story() -> None:
+    desk = Desk()
+    desk.read(item("i1", "", label="none"), item("i2", "", label="none"))
+    assert all(one.story is None for one in desk.items().values())
+
+
+def test_an_older_revision_changes_nothing() -> None:
+    desk = Desk()
+    desk.read(item("i1", "New text.", revision=2), item("i1", "Old text."))
+    assert desk.items()["i1"].text == "New text."
+    assert len(desk.outputs) == 2
+
+
+def test_the_same_again_changes_nothing() -> None:
+    desk = Desk()
+    desk.read(item("i1"), item("i1"))
+    assert len(desk.outputs) == 2
+
+
+def test_the_same_revision_read_anew_replaces() -> None:
+    desk = Desk()
+    desk.read(item("i1"), item("i1", label="battle", models="2"))
+    (incident,) = desk.incidents().values()
+    assert incident.incident_class == "battle"
+    assert incident.material
+    (change,) = incident.changes
+    assert (change.field, change.after, change.because) == (
+        "incident_class",
+        "battle",
+        "i1",
+    )
+    assert desk.items()["i1"].models == {"classify": "2"}
+
+
+def test_an_edited_text_keeps_its_incident() -> None:
+    desk = Desk()
+    desk.read(item("i1"), item("i1", "Fighters killed 16 drivers.", revision=2))
+    (incident,) = desk.incidents().values()
+    assert incident.item_count == 1
+    assert incident.reports[0].quote == "Fighters killed 16 drivers."
+    assert desk.items()["i1"].incidents == (incident.id,)
+
+
+def test_an_edited_text_leaves_the_copies_of_the_old_one() -> None:
+    desk = Desk()
+    desk.read(item("i1"), item("i2"), item("i1", "Another text.", revision=2))
+    assert desk.membership() == {frozenset({"i1"}), frozenset({"i2"})}
+    counts = sorted(one.item_count for one in desk.incidents().values())
+    assert counts == [1, 1]
+
+
+def test_a_text_edited_into_another_s_merges_its_incident() -> None:
+    desk = Desk()
+    desk.read(item("i1"), item("i2", "Another text."))
+    gone = desk.items()["i2"].incidents[0]
+    desk.read(item("i2", revision=2))
+    kept = desk.items()["i2"].incidents[0]
+    incidents = desk.incidents()
+    assert incidents[kept].item_count == 2
+    assert incidents[gone].status == "retracted"
+    assert incidents[gone].merged_into == kept
+
+
+def test_a_withdrawn_report_leaves_its_incident_to_the_copy() -> None:
+    desk = Desk()
+    desk.read(item("i1"), item("i2"), item("i1", revision=2, state="withdrawn"))
+    (incident,) = desk.incidents().values()
+    assert [report.item for report in incident.reports] == ["i2"]
+    assert incident.item_count == 1
+    assert incident.status == "reported"
+    stub = desk.items()["i1"]
+    assert (stub.story, stub.incidents, stub.state) == (None, (), "withdrawn")
+
+
+def test_the_last_report_withdrawn_retracts_the_incident() -> None:
+    desk = Desk()
+    desk.read(item("i1"), item("i1", revision=2, state="withdrawn"))
+    (incident,) = desk.incidents().values()
+    assert incident.status == "retracted"
+    assert incident.item_count == 0
+    assert incident.reports == ()
+    assert [(c.field, c.after) for c in incident.changes] == [
+        ("status", "retracted"),
+        ("independent_sources", "0"),
+    ]
+
+
+def test_a_report_that_returns_is_a_report_again() -> None:
+    desk = Desk()
+    desk.read(
+        item("i1"),
+        item("i1", revision=2, state="withdrawn"),
+        item("i1", revision=3),
+    )
+    (incident,) = desk.standing()
+    assert incident.item_count == 1
+    assert desk.items()["i1"].incidents == (incident.id,)
+
+
+def test_a_report_reread_as_no_incident_leaves_it() -> None:
+    desk = Desk()
+    desk.read(item("i1"), item("i1", label="none", models="2"))
+    assert not desk.standing()
+    assert desk.items()["i1"].incidents == ()
+    desk.read(item("i1", models="3"))
+    (incident,) = desk.incidents().values()
+    assert incident.status == "reported"
+    assert incident.merged_into == ""
+
+
+def test_the_text_of_a_moved_incident_opens_its_own_when_it_returns() -> None:
+    desk = Desk()
+    desk.read(item("i1"), item("i1", "Edited.", revision=2), item("i2"))
+    assert len(desk.standing()) == 2
+    assert desk.membership() == {frozenset({"i1"}), frozenset({"i2"})}
+
+
+def test_versions_follow_the_clock_of_the_log_and_never_repeat() -> None:
+    desk = Desk()
+    desk.take(received(item("i1"), 0, appended_ms=START_MS))
+    desk.take(received(item("i1", "b", revision=2), 1, appended_ms=START_MS))
+    desk.take(received(item("i1", "c", revision=3), 2, appended_ms=START_MS - 5000))
+    assert desk.items()["i1"].version == START_MS + 2
+
+
+def test_what_nothing_touches_for_a_month_is_forgotten() -> None:
+    desk = Desk()
+    desk.read(item("i1"), item("i2"), gap=1)
+    later_ms = START_MS + 31 * DAY_MS
+    start = -(-REPLAYED_MAX // SWEEP_EVERY) * SWEEP_EVERY + SWEEP_EVERY
+    desk.take(received(item("i2", revision=2), start, appended_ms=later_ms))
+    assert item_key("i1") not in desk.table
+    assert item_key("i2") in desk.table
+    (incident,) = desk.incidents().values()
+    assert incident.item_count == 2
+
+
+def test_a_crash_s_worth_of_records_is_remembered_however_old() -> None:
+    desk = Desk()
+    desk.read(item("i1"))
+    desk.take(received(item("i2"), 16, appended_ms=START_MS + 90 * DAY_MS))
+    assert item_key("i1") in desk.table
+
+
+def test_a_story_that_returns_after_it_is_forgotten_opens_a_new_incident() -> None:
+    desk = Desk()
+    desk.read(item("i1"))
+    later_ms = START_MS + 31 * DAY_MS
+    offset = 2 * REPLAYED_MAX
+    desk.take(received(item("x", "Other.", label="none"), offset, appended_ms=later_ms))
+    desk.take(received(item("i2"), offset + 1, appended_ms=later_ms))
+    assert len(desk.standing()) == 2
