@@ -36,6 +36,11 @@ class BoundedBody:
         self._started = False
         self._inflater: zlib._Decompress | None = None
 
+    @property
+    def held_bytes(self) -> int:
+        """How much is in memory: at most one byte more than allowed."""
+        return sum(map(len, self._parts))
+
     def feed(self, chunk: bytes) -> None:
         """Add what came from the wire."""
         if not self._started:

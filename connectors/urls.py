@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from functools import cache
-from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
 from publicsuffixlist import PublicSuffixList
 
@@ -38,6 +38,8 @@ HIDDEN = "***"
 _PATH_SAFE = "/:@!$&'()*+,;=~-._"
 _QUERY_SAFE = "/:@!$'()*,;~-._?"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+_ADDRESS = re.compile(r"[0-9.]+|[0-9a-f:.]*:[0-9a-f:.]*")
 _WWW = re.compile(r"www\d?\.(?=[^.]+\.)")
 
 
@@ -72,6 +74,14 @@ def canonical(url: str) -> str:
     return urlunsplit(("https", host, path, "&".join(pairs), ""))
 
 
+def joined(base: str, url: str) -> str:
+    """Return *url*, which may be relative to *base*, in full as far as possible."""
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        return url
+
+
 def registrable_domain(url: str) -> str:
     """Return the domain of *url* that somebody registered, such as ``bbc.co.uk``.
 
@@ -80,7 +90,9 @@ def registrable_domain(url: str) -> str:
     """
     parts = _split(url)
     host = _hostname(parts) if parts is not None else ""
-    return _suffixes().privatesuffix(host) or host if host else ""
+    if not host or _ADDRESS.fullmatch(host):
+        return host
+    return _suffixes().privatesuffix(host) or host
 
 
 def host_of(url: str) -> str:
@@ -102,14 +114,12 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _hostname(parts: SplitResult) -> str:
+    """Return the host in lower case and ASCII (IDNA); '' if it is none."""
     try:
-        host = (parts.hostname or "").rstrip(".")
+        host = (parts.hostname or "").rstrip(".").encode("idna").decode("ascii").lower()
     except ValueError:
         return ""
-    try:
-        return host.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        return host
+    return host if _HOST.fullmatch(host) else ""
 
 
 def _host(parts: SplitResult) -> str:

@@ -21,6 +21,7 @@ import feedparser
 from connectors.markup import one_line, tidy, to_text
 from connectors.rss import jsonfeed, tombstones
 from connectors.rss.document import Entry, FeedDocument
+from connectors.urls import joined
 from streams.errors import SourceError
 from streams.records import Enclosure
 
@@ -59,16 +60,22 @@ def parse(
         resolve_relative_uris=False,
         sanitize_html=False,
     )
-    entries = tuple(_entry(entry) for entry in parsed.entries)
+    atom = parsed.get("version", "").startswith("atom")
+    entries = tuple(_entry(entry, atom=atom) for entry in parsed.entries)
     # Any XML may have an element called <item>; in a feed something is in it.
-    if not parsed.version and not any(e.title or e.text or e.link for e in entries):
+    if not parsed.get("version") and not any(
+        e.title or e.text or e.link for e in entries
+    ):
         raise SourceError(_instead(body))
     channel = parsed.feed
+    link = _text(channel.get("link"))
     return FeedDocument(
         title=_plain(channel, "title"),
-        link=_text(channel.get("link")),
+        link=link,
         language=_text(channel.get("language")),
-        entries=entries + tombstones.parse(body),
+        # Feedparser resolves what is relative to an address that it knows.
+        entries=tuple(e._replace(link=joined(link, e.link)) for e in entries)
+        + tombstones.parse(body),
     )
 
 
@@ -85,14 +92,19 @@ def _instead(body: bytes) -> str:
     return f"it is {what}no feed that is known: RSS, RDF, Atom or JSON Feed"
 
 
-def _entry(entry: Mapping[str, Any]) -> Entry:
+def _entry(entry: Mapping[str, Any], *, atom: bool) -> Entry:
+    published = _moment(entry, "published_parsed")
+    updated = _moment(entry, "updated_parsed")
+    if published is None and not atom:
+        # What feedparser calls updated is dc:date, RSS's date of publication.
+        published, updated = updated, None
     return Entry(
         guid=_text(dict.get(entry, "id")),  # type: ignore[arg-type]
         link=_text(entry.get("link")),
         title=one_line(_plain(entry, "title")),
         text=_body(entry),
-        published=_moment(entry, "published_parsed"),
-        updated=_moment(entry, "updated_parsed"),
+        published=published,
+        updated=updated,
         authors=_authors(entry),
         categories=_names(
             tag.get("label") or tag.get("term") for tag in entry.get("tags") or ()

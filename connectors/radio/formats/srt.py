@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from connectors.markup import one_line, to_text
 from connectors.radio.formats.cues import Cues
@@ -43,7 +44,7 @@ def parse(text: str) -> Cues:
 def _blocks(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield each line of times with the lines of text that belong to it."""
     arrows = [at for at, line in enumerate(lines) if ARROW in line]
-    for at, following in zip(arrows, [*arrows[1:], len(lines)], strict=True):
+    for at, following in pairwise([*arrows, len(lines)]):
         block = lines[at + 1 : following]
         # A number that is said on the line before the next times is lost: players, too,
         # take it for the next cue's.

@@ -1,0 +1,52 @@
+import pytest
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.markup import one_line, tidy, to_text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("plain", "plain"),
+        ("<p>One</p><p>two</p>", "One\n\ntwo"),
+        ("a<br>b<br/>c", "a\nb\nc"),
+        ("<b>Kay</b>es", "Kayes"),
+        ("a <i>b</i>\n c", "a b c"),
+        ("5 &lt; 6 &amp; 7", "5 < 6 & 7"),
+        ("&#1605;&#x627;&#108;&eacute;", "ما" + "lé"),
+        ("x<script>alert('</p>')</script>y<style>p{}</style>z", "xyz"),
+        ("<div>a<iframe><p>b</p></iframe>c</div>", "ac"),
+        ("<head><title>t</title><body>b", "b"),
+        ("<ul><li>a</li><li>b</li></ul>", "a\n\nb"),
+        ("<td>a</td><td>b</td>", "a b"),
+        ("a<!-- b -->c", "ac"),
+        ("5 < 6 and 7 > 3", "5 < 6 and 7 > 3"),
+        ("<p>unclosed <b>and <i>nested", "unclosed and nested"),
+        ("<img src=x onerror=alert(1)>picture", "picture"),
+        ("<![CDATA[wrapped twice]]>", "wrapped twice"),
+        ("&nbsp;a&nbsp;&nbsp;b", "a b"),
+    ],
+)
+def test_a_reader_sees(html: str, text: str) -> None:
+    assert to_text(html) == text
+
+
+@given(st.text())
+def test_any_text_gives_clean_text(html: str) -> None:
+    text = to_text(html)
+    assert text == tidy(text)
+    text.encode()
+    assert "\x00" not in text
+    assert "\x1b" not in text
+
+
+@given(st.text(alphabet="abc é\n\t", max_size=60))
+def test_words_without_markup_are_kept(text: str) -> None:
+    assert to_text(text).split() == text.split()
+    assert one_line(text).split() == text.split()
+
+
+def test_lone_surrogates_and_escape_codes_are_taken_out() -> None:
+    assert one_line("a\ud800b\x1b[31mc\x9b") == "ab[31mc"
