@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 def now() -> datetime:
@@ -11,10 +15,11 @@ def now() -> datetime:
 
 
 def from_ms(milliseconds: int) -> datetime:
-    """Return the time *milliseconds* after the Unix epoch, in UTC."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    """Return the time *milliseconds* after the Unix epoch, in UTC, exactly."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def to_ms(moment: datetime) -> int:
-    """Return the milliseconds from the Unix epoch to *moment*."""
-    return round(moment.timestamp() * 1000)
+    """Return the whole milliseconds from the Unix epoch to *moment*."""
+    assert moment.tzinfo is not None, f"{moment} has no time zone"
+    return (moment - EPOCH) // MILLISECOND

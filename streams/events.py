@@ -183,11 +183,15 @@ def refused_at_door(
     position and an origin, which it never had.
     """
     described = {"source": source, "reason": reason[:2000]} | dict(document)
+    whole = {
+        name: _bytes(told).decode() if isinstance(told, str) else told
+        for name, told in described.items()
+    }
     about = {DEAD_STAGE: stage, DEAD_KIND: kind, DEAD_REASON: reason[:2000]}
     return Output(
         DEADLETTERS.name,
         _bytes(source),
-        encode(described),
+        encode(whole),
         _headers(about),
     )
 

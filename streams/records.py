@@ -21,6 +21,8 @@ from msgspec import Meta
 
 
 SCHEMA_VERSION = 1
+#: By factory, which ``omit_defaults`` does not leave out: the version is always written.
+_VERSION: int = msgspec.field(default_factory=lambda: SCHEMA_VERSION)
 
 UTC = Annotated[datetime, Meta(tz=True)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -113,7 +115,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class RawItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A publication as its source gave it. Topic ``items.raw``, key ``publisher``."""
 
-    schema: int = SCHEMA_VERSION
+    schema: int = _VERSION
     #: Strongest first: guid, link, text.
     identities: tuple[Identity, ...]
     #: Configured, else the registrable domain; the station for radio.
@@ -324,7 +326,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event in the world, over all reports. Topic ``incidents`` (compacted), key ``id``."""
 
-    schema: int = SCHEMA_VERSION
+    schema: int = _VERSION
     #: ``n`` and 24 hex digits.
     id: str
     version: int
@@ -358,7 +360,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a source stands. Topic ``connectors.cursors`` (compacted), key source id."""
 
-    schema: int = SCHEMA_VERSION
+    schema: int = _VERSION
     source: str
     #: What the connector needs to go on; its own business, strings only.
     position: dict[str, str] = {}
