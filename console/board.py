@@ -25,7 +25,7 @@ WIDE_CELLS = 100
 SOURCES_SHOWN = 10
 #: Lines that are not incidents: borders, headings, the footer.
 FRAME_LINES = 6
-INCIDENT_LINES = 3
+INCIDENT_LINES = 2
 
 
 @dataclass
@@ -175,14 +175,14 @@ def _stages(board: Board) -> RenderableType:
 def _incidents(board: Board, room: int, now: datetime) -> RenderableType:
     table = Table.grid(expand=True, padding=(0, 1))
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", no_wrap=True, style="dim")
     for incident in board.newest(room):
         label = wording.class_name(incident.incident_class)
-        age = wording.ago((now - incident.last_seen).total_seconds())
         about = [label, wording.facts(incident), Text(wording.sources(incident), "dim")]
         line = Text(" · ", style="dim").join(part for part in about if part)
-        table.add_row(escape.shown(wording.title(incident), "bold"))
-        table.add_row(Text("  ").append_text(line).append(f" · {age}", style="dim"))
-        table.add_row(Text(f"  {incident.id}", style="dim"))
+        age = wording.ago((now - incident.last_seen).total_seconds())
+        table.add_row(escape.shown(wording.title(incident), "bold"), age)
+        table.add_row(Text("  ").append_text(line), incident.id)
     if not board.newest(1):
-        table.add_row(Text("none yet", style="dim"))
+        table.add_row(Text("none yet", style="dim"), "")
     return Panel(table, title="Incidents", title_align="left", border_style="dim")

@@ -28,15 +28,26 @@ BAR_CELLS = 12
 
 
 def card(hit: Hit, number: int, *, styled: bool) -> list[RenderableType]:
-    """Return result *number*; without styles, hits stand between asterisks."""
+    """Return result *number*; without styles, hits stand between asterisks.
+
+    A snippet that is the whole title marks the hits there.
+    """
     document = hit.document
+    heading = wording.title(document)
+    title, snippets = heading, []
+    for snippet in hit.snippets:
+        if escape.line(marked(snippet)[0]) == escape.line(heading):
+            title = snippet
+        else:
+            snippets.append(snippet)
     head = Table.grid(padding=(0, 1))
     head.add_column(min_width=INDENT - 1, justify="right", style="dim")
-    head.add_row(str(number), escape.shown(wording.title(document), "bold"))
+    head.add_column(overflow="fold")
+    head.add_row(str(number), _highlighted(title, styled=styled, style="bold"))
     return [
         head,
         indented(_about(document)),
-        *(indented(_snippet(text, styled=styled)) for text in hit.snippets),
+        *(indented(_highlighted(text, styled=styled)) for text in snippets),
         *(Text(" " * INDENT).append_text(name) for name in _names(document)),
         "",
     ]
@@ -64,7 +75,9 @@ def as_json(hit: Hit) -> dict[str, Any]:
 
 def marked(snippet: str) -> tuple[str, list[tuple[int, int]]]:
     """Return a snippet without its marks, and where they were."""
-    text, spans, at = "", [], 0
+    text, at = "", 0
+    spans: list[tuple[int, int]] = []
+    snippet = snippet.replace(MARK_END + MARK_START, "")  # hits that touch are one
     for match in _MARKED.finditer(snippet):
         text += _MARKS.sub("", snippet[at : match.start()])
         word = _MARKS.sub("", match[1])
@@ -113,14 +126,16 @@ def _about(document: Item | Incident) -> Text:
     return Text(" · ", style="dim").join([label, *(part for part in rest if part)])
 
 
-def _snippet(snippet: str, *, styled: bool) -> Text:
-    if not styled:
-        return escape.shown(_MARKS.sub("", _MARKED.sub(r"*\1*", snippet)))
-    text = Text()
-    for at, part in enumerate(_MARKED.split(snippet)):
-        style = HIT_STYLE if at % 2 else ""
-        text.append(escape.line(_MARKS.sub("", part)), style=style)
-    return text
+def _highlighted(snippet: str, *, styled: bool, style: str = "") -> Text:
+    """Return a snippet with its hits marked, in colour or between asterisks."""
+    text, spans = marked(snippet)
+    line, at = Text(style=style), 0
+    for start, end in spans:
+        line.append(escape.line(text[at:start]))
+        found = escape.line(text[start:end])
+        line.append(found if styled else f"*{found}*", HIT_STYLE if styled else "")
+        at = end
+    return line.append(escape.line(text[at:]))
 
 
 def _names(document: Item | Incident) -> list[Text]:

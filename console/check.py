@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -51,7 +51,7 @@ async def check(
     *,
     prepare: Annotated[
         bool,
-        typer.Option("--prepare", help="Make missing topics and the index first."),
+        typer.Option("--prepare", help="Make missing topics, index and folders first."),
     ] = False,
     json: JsonOption = False,
 ) -> Exit:
@@ -77,12 +77,22 @@ async def _findings(at: Context, *, prepare: bool) -> AsyncIterator[Finding]:
         return
     read = at.config_file or "no file, defaults"
     yield Finding("configuration", ok=True, detail=f"{read}; mode {settings.mode}")
-    async for finding in _log(settings, prepare=prepare):
+    nothing = settings.mode == "embedded" and not (_file(settings).exists() or prepare)
+    if nothing:
+        fresh = f"nothing in {settings.data_folder} yet; 'run' and 'ingest' begin there"
+        yield Finding("log", ok=True, detail=fresh)
+    else:
+        async for finding in _log(settings, prepare=prepare):
+            yield finding
+        async for finding in _index(settings, prepare=prepare):
+            yield finding
+    for finding in _sources(settings, prepare=prepare):
         yield finding
-    async for finding in _index(settings, prepare=prepare):
-        yield finding
-    for finding in _sources(settings):
-        yield finding
+
+
+def _file(settings: Settings) -> Path:
+    """Return the embedded log's file."""
+    return settings.data_folder / FILE_NAME
 
 
 async def _log(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]:
@@ -96,10 +106,6 @@ async def _log(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]:
             for line in made:
                 yield Finding("topics", ok=True, detail=line)
             wrong = await log.mismatches(DECLARED)
-            if embedded and len(wrong) == len(DECLARED):
-                fresh = "none yet; the first 'run' or 'ingest' makes them"
-                yield Finding("topics", ok=True, detail=fresh)
-                return
             for line in wrong:
                 yield Finding("topics", ok=False, detail=line)
             if wrong:
@@ -114,7 +120,7 @@ def _stages(settings: Settings, lags: dict[str, int]) -> Finding:
     behind = ", ".join(f"{stage} {lag:,} behind" for stage, lag in lags.items() if lag)
     detail = behind or "up to date"
     if settings.mode == "embedded":
-        runs = worker_runs(settings.data_folder / FILE_NAME)
+        runs = worker_runs(_file(settings))
         detail += "; a worker runs" if runs else "; no worker runs now"
     return Finding("stages", ok=True, detail=detail)
 
@@ -133,23 +139,27 @@ async def _index(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]
         yield Finding("index", ok=False, detail=str(error))
 
 
-def _sources(settings: Settings) -> list[Finding]:
+def _sources(settings: Settings, *, prepare: bool) -> Iterator[Finding]:
     feeds, stations = settings.rss.feeds, settings.radio.stations
-    found = [
-        Finding(
-            "sources",
-            ok=False,
-            detail=f"station {station.id!r}: there is no folder {station.folder}: "
-            "make it, or change radio.stations.folder",
-        )
-        for station in stations
-        if not Path(station.folder).is_dir()
-    ]
     counts = (
         f"{wording.counted(len(feeds), 'feed')}, "
         f"{wording.counted(len(stations), 'station')}"
     )
-    return found or [Finding("sources", ok=True, detail=counts)]
+    yield Finding("sources", ok=True, detail=counts)
+    for station in stations:
+        folder = Path(station.folder)
+        if folder.is_dir():
+            continue
+        if prepare:
+            folder.mkdir(parents=True)
+            yield Finding("sources", ok=True, detail=f"{folder}: made")
+            continue
+        yield Finding(
+            "sources",
+            ok=False,
+            detail=f"station {station.id!r} watches {folder}, and there is no such "
+            "folder: make it (--prepare does), or change radio.stations.folder",
+        )
 
 
 def _line(finding: Finding) -> Table:

@@ -24,33 +24,28 @@ from console import escape
 REPEAT_S = 10.0
 #: How many different messages are remembered; more than these are not rate-limited.
 MESSAGES_MAX = 500
-#: Libraries whose warnings matter and whose chatter does not.
-LIBRARIES = (
-    "aiohttp",
-    "aiokafka",
-    "asyncio",
-    "elastic_transport",
-    "elasticsearch",
-    "faust",
-    "feedparser",
-    "kafka",
-    "mode",
-)
-
 Sink = Callable[[str], object]
 
 
-class OncePerInterval(logging.Filter):
-    """Lets a message through once in *interval_s*, and then says how often it came."""
+class Libraries(logging.Filter):
+    """Lets a library's message through once in *interval_s*, and says how often it came.
 
-    def __init__(self, interval_s: float = REPEAT_S) -> None:
+    Ours are structlog's and pass, always; of libraries only what is worth *level*.
+    """
+
+    def __init__(self, level: int, interval_s: float = REPEAT_S) -> None:
         super().__init__()
+        self._level = level
         self._interval_s = interval_s
         self._last: dict[tuple[str, int, str], float] = {}
         self._held: dict[tuple[str, int, str], int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether *record* is passed on."""
+        if isinstance(record.msg, dict):
+            return True
+        if record.levelno < self._level:
+            return False
         key = (record.name, record.levelno, str(record.msg))
         last = self._last.get(key)
         if last is not None and record.created - last < self._interval_s:
@@ -87,7 +82,11 @@ LINES = Lines()
 
 
 def configure(verbosity: int = 0) -> None:
-    """Send every log line to standard error; 0 shows info, 1 and more debug."""
+    """Send log lines to standard error.
+
+    *verbosity* 0 shows our info and libraries' warnings, 1 our debug lines too, 2
+    everything.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -113,11 +112,11 @@ def configure(verbosity: int = 0) -> None:
             ],
         )
     )
+    level = logging.DEBUG if verbosity > 1 else logging.WARNING
+    LINES.filters[:] = [Libraries(level)]
     root = logging.getLogger()
     root.handlers[:] = [LINES]
     root.setLevel(logging.DEBUG if verbosity else logging.INFO)
-    for name in LIBRARIES:
-        _quiet(logging.getLogger(name), verbosity)
 
 
 @contextmanager
@@ -131,13 +130,6 @@ def into(sink: Sink) -> Iterator[None]:
     finally:
         LINES.sink = None
         LINES.setLevel(level)
-
-
-def _quiet(logger: logging.Logger, verbosity: int) -> None:
-    """Keep a library's warnings, rate-limited at our one handler."""
-    logger.handlers[:] = []
-    logger.propagate = True
-    logger.setLevel(logging.DEBUG if verbosity > 1 else logging.WARNING)
 
 
 def _one_line(_: WrappedLogger, __: str, event: EventDict) -> str:

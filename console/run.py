@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from functools import partial
 from typing import Annotated
 
@@ -86,7 +87,7 @@ async def run(
             )
             parts = [
                 worker.run(stop, ready=ready),
-                _once(ready, stop, lambda: _watch(watcher, stop, json=json)),
+                _watch(watcher, ready, stop, json=json),
             ]
             parts += [_once(ready, stop, partial(c.run, stop)) for c in connectors]
             await together(stop, parts)
@@ -116,23 +117,34 @@ async def _once(
     work: Callable[[], Coroutine[None, None, None]],
 ) -> None:
     """Begin *work* when the stages take records: then topics and index are there."""
-    stopped = asyncio.create_task(stop.wait())
-    begun = asyncio.create_task(ready.wait())
-    try:
-        await asyncio.wait([stopped, begun], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopped.cancel()
-        begun.cancel()
+    await _either(ready, stop)
     if not stop.is_set():
         await work()
 
 
-async def _watch(watcher: Watcher, stop: asyncio.Event, *, json: bool) -> None:
+async def _watch(
+    watcher: Watcher, ready: asyncio.Event, stop: asyncio.Event, *, json: bool
+) -> None:
     console = screen.out()
-    if console.is_terminal and not json:
+    live = console.is_terminal and not json
+    with console.status("Starting the stages …") if live else nullcontext():
+        await _either(ready, stop)
+    if stop.is_set():
+        return
+    if live:
         await watcher.draw(stop, console)
     else:
         await watcher.write(stop, json=json)
+
+
+async def _either(one: asyncio.Event, other: asyncio.Event) -> None:
+    """Return when one of two events is set."""
+    tasks = [asyncio.create_task(event.wait()) for event in (one, other)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _hint(at: Context, board: Board, *, sample: bool) -> Text:

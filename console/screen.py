@@ -30,11 +30,20 @@ def show(*parts: RenderableType) -> None:
     """Print renderables on standard output. Source text comes as ``Text``, escaped.
 
     A ``Text`` of its own is folded by the terminal alone, so that it copies as one
-    line; within a table or a padding, rich folds.
+    line; within a table or a padding, rich folds. Where there is no terminal, lines
+    end with their last word.
     """
     console = out()
     for part in parts:
-        console.print(part, soft_wrap=isinstance(part, Text))
+        soft_wrap = isinstance(part, Text)
+        if console.is_terminal:
+            console.print(part, soft_wrap=soft_wrap)
+            continue
+        with console.capture() as capture:
+            console.print(part, soft_wrap=soft_wrap)
+        lines = capture.get().splitlines()
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
+    sys.stdout.flush()
 
 
 def emit(value: Any) -> None:

@@ -114,8 +114,23 @@ def test_marks_become_places_in_the_text_without_them(
 
     text, spans = cards.marked(snippet)
 
-    assert text == "".join(text for text, _ in parts)
-    assert [text[a:b] for a, b in spans] == [part for part, hit in parts if hit]
+    found = {at for start, end in spans for at in range(start, end)}
+    expected = [hit for part, hit in parts for _ in part]
+    assert text == "".join(part for part, _ in parts)
+    assert found == {at for at, hit in enumerate(expected) if hit}
+
+
+def test_hits_that_touch_are_one_hit() -> None:
+    assert cards.marked("\ue000a\ue001\ue000b\ue001c") == ("abc", [(0, 2)])
+
+
+def test_a_snippet_that_is_the_title_marks_the_hits_there() -> None:
+    hit = Hit(make_item(), 1.0, ("Attack near \ue000Kayes\ue001",))
+
+    shown = printed(cards.card(hit, 1, styled=False))
+
+    assert "Attack near Kayes\n" not in shown
+    assert "*Kayes*" in shown
 
 
 def test_a_stray_mark_in_a_source_text_is_taken_out() -> None:
