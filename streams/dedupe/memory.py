@@ -36,6 +36,8 @@ FADING_MS = 30 * DAY_MS
 #: What a crash may send through dedupe again is never forgotten: that is less than this
 #: many records of a partition.
 REPLAYED_MAX = 50_000
+#: Touched by a clock that was so far ahead, a publication says nothing of its age.
+AHEAD_MAX_MS = DAY_MS
 #: One record in so many sweeps so many places: faster than records come.
 SWEEP_EVERY = 16
 SWEEP_PLACES = 64
@@ -90,7 +92,10 @@ def sweep(sight: Sight, state: State, writes: dict[bytes, bytes | None]) -> None
 def _forget(
     place: int, sight: Sight, state: State, writes: dict[bytes, bytes | None]
 ) -> bool:
-    """Forget what was touched at *place* last; False if it is too young for that."""
+    """Forget what was touched at *place* last; False if it is too young for that.
+
+    One with a false date is passed over: it must not hold up all that follow.
+    """
     key = touch_key(sight.partition, place)
     ident = state.get(key) if key not in writes else writes[key]
     if ident is None:
@@ -99,7 +104,10 @@ def _forget(
     if value is not None:
         publication = load(value)
         if publication.touched[:2] == (sight.partition, place):
-            if sight.appended_ms - publication.touched[2] <= REMEMBERED_MS:
+            age_ms = sight.appended_ms - publication.touched[2]
+            if age_ms < -AHEAD_MAX_MS:
+                return True
+            if age_ms <= REMEMBERED_MS:
                 return False
             for name in publication.names:
                 if state.get(name) == ident:

@@ -86,6 +86,8 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     names: tuple[bytes, ...] = ()
     #: Partition, offset and append time of the record that wrote this last.
     touched: tuple[int, int, int]
+    #: Texts that a source had beside the one shown, and has replaced; never shown.
+    noted: tuple[str, ...] = ()
 
     def sequence(self, source: str) -> Sequence | None:
         """Return where *source* stands; None if it never carried this."""
@@ -97,14 +99,36 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     def noting(self, sight: Sight) -> Self:
         """Return this with what *sight*'s source says now; nothing else changes."""
         now = Sequence(sight.source, sight.mark, sight.partition, sight.offset)
-        known = self.sequence(sight.source) is not None
+        before = self.sequence(sight.source)
+        if before is None:
+            sequences = (*self.sequences, now)
+            return msgspec.structs.replace(self, sequences=sequences)
+        noted = self.noted
+        if before.mark and before.mark not in self.history:
+            noted = (*noted, before.mark)[-HISTORY_MAX:]
         return msgspec.structs.replace(
             self,
-            sequences=tuple(
-                now if one.source == sight.source else one for one in self.sequences
-            )
-            if known
-            else (*self.sequences, now),
+            sequences=tuple(now if one is before else one for one in self.sequences),
+            noted=noted,
+        )
+
+    def accounts_for(self, sight: Sight) -> bool:
+        """Whether *sight*'s record may have been passed over without an output.
+
+        For the audit: what it says must stand here, in its source's sequence or among
+        the texts that were there before, and it must not be what is emitted.
+        """
+        before = self.sequence(sight.source)
+        if before is None or self.cause == (sight.partition, sight.offset):
+            return False
+        if before.partition == sight.partition and before.offset <= sight.offset:
+            return before.mark == sight.mark
+        if not sight.mark:
+            return True
+        return (
+            sight.mark in self.history
+            or sight.mark in self.noted
+            or HISTORY_MAX in {len(self.history), len(self.noted)}
         )
 
     def showing(self, sight: Sight, revision: int) -> Self:

@@ -116,6 +116,15 @@ def test_a_place_that_a_crash_left_behind_does_not_stop_the_sweep() -> None:
     assert years.send("g", LATER + 1, day=HORIZON + 1, text="newer") == 3
 
 
+def test_a_clock_that_was_ahead_does_not_stop_the_sweep() -> None:
+    years = Years()
+    years.send("from the future", 0, day=9 * HORIZON)
+    years.send("old", 1, day=0)
+    years.send("new", LATER - LATER % memory.SWEEP_EVERY, day=HORIZON + 1)
+    assert touch_key(0, 1) not in years.state
+    assert years.count(b"p/") == 2
+
+
 def test_nothing_is_forgotten_while_the_index_may_hold_it() -> None:
     month_and_a_day_ahead = 32 * DAY
     assert INDEX_KEPT_S * 1000 + month_and_a_day_ahead <= memory.REMEMBERED_MS

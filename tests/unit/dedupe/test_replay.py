@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import events
-from streams.dedupe.decide import decide
+from streams.dedupe.decide import decide, look
+from streams.dedupe.publication import load
 from streams.log.face import Record
 from streams.records import Identity, RawItem, Source, UniqueItem
 from streams.stage import Received
@@ -274,3 +275,21 @@ def test_dedupe_says_what_the_naive_model_says(raw: list[RawItem]) -> None:
         )
         for item in emitted
     ] == model(raw)
+
+
+@given(histories)
+def test_the_table_accounts_for_every_record_that_emitted_nothing(
+    raw: list[RawItem],
+) -> None:
+    worker = Worker(as_log(raw))
+    silent = []
+    for received in worker.log:
+        decision = decide(received, worker.table)
+        worker.store(decision.writes.items())
+        if not decision.outputs:
+            silent.append(look(received.record, received.data))
+    publications = [
+        load(value) for key, value in worker.table.items() if key.startswith(b"p/")
+    ]
+    for sight in silent:
+        assert any(one.accounts_for(sight) for one in publications)
