@@ -367,6 +367,16 @@ def _classes() -> tuple[str, str, str]:
     return _ranges(_IDEOGRAPHS), basic, other
 
 
+def java_pattern() -> str:
+    """Return the pattern of words for Elasticsearch, whose classes have names."""
+    one = "".join(f"\\x{{{a:X}}}-\\x{{{b:X}}}" for a, b in _IDEOGRAPHS)
+    basic, other = (
+        f"[\\p{{L}}\\p{{M}}\\p{{N}}&&[\\x{{{a:X}}}-\\x{{{b:X}}}]&&[^{one}]]{{1,{WORD_MAX}}}"
+        for a, b in _PLANES
+    )
+    return f"{basic}|[{one}]|{other}"
+
+
 @cache
 def _pattern() -> re.Pattern[str]:
     one, basic, other = _classes()

@@ -29,7 +29,7 @@ import msgspec
 
 from mappings import analysis, paging, sql
 from mappings.face import Fate, Held, Hit, Kind, Page, Sort, Stored
-from mappings.fields import Searchable, fault, kind_of, searchable, stored
+from mappings.fields import Header, Searchable, fault, kind_of, searchable, stored
 from mappings.query import Query
 from mappings.snippets import snippets
 from streams.clock import to_ms
@@ -87,6 +87,7 @@ DROP TABLE IF EXISTS {kind}_words;
 _COLUMNS = ", ".join(sql.WORD_COLUMNS)
 
 _encode = msgspec.json.Encoder().encode
+_decode_header = msgspec.json.Decoder(Header).decode
 _DECODERS: Final[Mapping[Kind, Callable[[bytes], Item | Incident]]] = {
     "items": msgspec.json.Decoder(Item).decode,
     "incidents": msgspec.json.Decoder(Incident).decode,
@@ -99,10 +100,15 @@ class EmbeddedIndex:
     """A search index in ``folder``; see :class:`mappings.face.SearchIndex`."""
 
     def __init__(
-        self, folder: Path, *, synchronous: Literal["FULL", "NORMAL"] = "FULL"
+        self,
+        folder: Path,
+        *,
+        synchronous: Literal["FULL", "NORMAL"] = "FULL",
+        busy_max_s: float = BUSY_MAX_S,
     ) -> None:
         self._path = folder / FILE
         self._synchronous = synchronous
+        self._busy_max_s = busy_max_s
         self._writing: sqlite3.Connection | None = None
         self._writer = ThreadPoolExecutor(1, "index-writer")
         self._readers = ThreadPoolExecutor(READERS, "index-reader")
@@ -221,7 +227,7 @@ class EmbeddedIndex:
         folder = self._path.parent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        connection = _connect(self._path, "rwc")
+        connection = _connect(self._path, "rwc", self._busy_max_s)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={self._synchronous}")
         return connection
@@ -231,7 +237,7 @@ class EmbeddedIndex:
             raise IndexUnavailableError(
                 f"there is no index in {self._path.parent} yet: nothing was written"
             )
-        connection = _connect(self._path, "ro")
+        connection = _connect(self._path, "ro", self._busy_max_s)
         try:
             _demand_current(connection, self._path)
         except BaseException:
@@ -280,11 +286,13 @@ class EmbeddedIndex:
             self._idle.get().close()
 
 
-def _connect(path: Path, mode: Literal["ro", "rwc"]) -> sqlite3.Connection:
+def _connect(
+    path: Path, mode: Literal["ro", "rwc"], busy_max_s: float
+) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode={mode}",
         uri=True,
-        timeout=BUSY_MAX_S,
+        timeout=busy_max_s,
         isolation_level=None,
         check_same_thread=False,  # a connection is in one thread's hands at a time
     )
@@ -546,22 +554,9 @@ def _held(connection: sqlite3.Connection, idents: Sequence[str]) -> dict[str, He
             part,
         )
         for (body,) in bodies:
-            item = _decode_header(body)
-            held[item.id] = Held(item.version, item.revision, item.state, item.origin)
+            header = _decode_header(body)
+            held[header.id] = header.held()
     return held
-
-
-class _Header(msgspec.Struct, frozen=True):
-    """What :class:`~mappings.face.Held` needs of an item; the rest is passed over."""
-
-    id: str
-    version: int
-    revision: int
-    state: str = "present"
-    origin: str = ""
-
-
-_decode_header = msgspec.json.Decoder(_Header).decode
 
 
 def _search(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from mappings import analysis
-from mappings.face import Kind, Refused
+from mappings.face import Held, Kind, Refused
 from streams.records import Incident, Item
 
 
@@ -50,6 +50,20 @@ class Searchable(NamedTuple):
     def passages(self) -> tuple[Passage, ...]:
         """Return title and text."""
         return self.title + self.text
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What the audit asks of an item's record; decoding passes over the rest."""
+
+    id: str
+    version: int
+    revision: int
+    state: str = "present"
+    origin: str = ""
+
+    def held(self) -> Held:
+        """Return it as :meth:`mappings.face.SearchIndex.held` does."""
+        return Held(self.version, self.revision, self.state, self.origin)
 
 
 def kind_of(document: Item | Incident) -> Kind:

@@ -1,0 +1,550 @@
+"""The search index in Elasticsearch: a month of items an index, behind one alias.
+
+An item lies in the index of its anchor's month, which never changes, so an id is in one
+index only. Incidents lie in one index. A document's name is the record's id and its
+(external) version the record's, so that the server itself keeps an older version from
+replacing a newer one, and a repeated call changes nothing.
+
+``get`` and ``held`` are told no month. ``held`` refreshes and searches by id, over all
+months at once: it serves the audit, which asks for many. ``get`` finds the month by a
+search, refreshing only when that finds nothing, then reads the document in real time.
+"""
+
+from __future__ import annotations
+
+import re
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+from urllib.parse import urlsplit
+
+import msgspec
+
+from elasticsearch import (
+    ApiError,
+    AsyncElasticsearch,
+    BadRequestError,
+    NotFoundError,
+    SerializationError,
+    TransportError,
+)
+
+from mappings import analysis, dsl, paging, schema
+from mappings.face import Fate, Held, Hit, Kind, Page, Refused, Sort, Stored
+from mappings.fates import explain, judge
+from mappings.fields import Header, Passage, fault, searchable, stored
+from mappings.query import Query
+from mappings.snippets import snippets
+from streams.clock import to_ms
+from streams.errors import (
+    FatalError,
+    IndexUnavailableError,
+    QueryError,
+    SettingsError,
+)
+from streams.records import Incident, Item
+from streams.settings import Elasticsearch
+from streams.text import fingerprint
+
+
+BULK_MAX: Final = 500
+BULK_MAX_BYTES: Final = 8 * 1024 * 1024
+QUERY_MAX_S: Final = 5
+#: How long the client waits for an answer to a query, the server's limit included.
+_ANSWER_MAX_S: Final = 2.0 * QUERY_MAX_S
+_IDS_MAX: Final = 1000
+_TOO_LARGE: Final = 413
+_KINDS: Final[tuple[Kind, ...]] = ("items", "incidents")
+_TYPES: Final[Mapping[Kind, type[Item | Incident]]] = {
+    "items": Item,
+    "incidents": Incident,
+}
+_FACETS: Final = {"class": "class", "lang": "language", "source": "source"}
+_BY_WORKER: Final = "it is made when a worker starts"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Operation(NamedTuple):
+    """A document as it goes into a bulk request, and its place in the call."""
+
+    at: int
+    action: bytes
+    body: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.action) + len(self.body)
+
+
+class ElasticIndex:
+    """A search index on servers; see :class:`mappings.face.SearchIndex`."""
+
+    def __init__(self, settings: Elasticsearch, prefix: str) -> None:
+        if not re.fullmatch(r"([a-z0-9][a-z0-9_.-]{0,99})?", prefix):
+            raise SettingsError(
+                f"prefix {prefix!r} cannot begin an index's name: use lower-case "
+                "letters, digits, '-', '_' and '.', a letter or digit first"
+            )
+        self._settings = settings
+        self._prefix = prefix
+        self._client = _client(settings)
+
+    async def __aenter__(self) -> Self:
+        """Open it; the first call connects."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def prepare(self) -> list[str]:
+        """Bring templates, mappings and the incident index up to date.
+
+        Several workers may do this at once. Raises FatalError when an index cannot be
+        brought up to date in place.
+        """
+        lines = []
+        with _translated():
+            for kind in _KINDS:
+                template = self._template(kind)
+                lines += await self._prepare_template(kind, template)
+                lines += await self._prepare_indices(kind, template)
+            lines += await self._prepare_incidents()
+        return lines
+
+    async def check(self) -> list[str]:
+        """Return a line for each fault of server, templates and indices."""
+        try:
+            with _translated():
+                return await self._faults()
+        except IndexUnavailableError as error:
+            where = urlsplit(self._settings.url).hostname  # it may name a password
+            remedy = "check the address, the credentials and the server"
+            return [f"Elasticsearch at {where}: {error}; {remedy}"]
+
+    async def write(self, documents: Sequence[Item | Incident]) -> list[Fate]:
+        """Store *documents* by bulk requests of bounded size, in order."""
+        fates: list[Fate] = [fault(one) or Stored.STALE for one in documents]
+        operations = (
+            self._operation(at, stored(one))
+            for at, one in enumerate(documents)
+            if not isinstance(fates[at], Refused)
+        )
+        for chunk in _chunks(operations):
+            for at, fate in await self._bulk(chunk):
+                fates[at] = fate
+        return fates
+
+    async def get(self, ident: str) -> Item | Incident | None:
+        """Return the item or incident called *ident*, as of now."""
+        with _translated():
+            for refresh in (False, True):
+                if refresh:
+                    await self.refresh()
+                found = await self._client.search(
+                    index=self._aliases(),
+                    ignore_unavailable=True,
+                    query={"ids": {"values": [ident]}},
+                    source=False,
+                    size=2,
+                )
+                for hit in found["hits"]["hits"]:
+                    document = await self._get(hit["_index"], ident)
+                    if document is not None:
+                        return document
+        return None
+
+    async def held(self, idents: Sequence[str]) -> Mapping[str, Held]:
+        """Return what is held of each item id; refreshes the items first."""
+        held: dict[str, Held] = {}
+        if not idents:
+            return held
+        with _translated():
+            alias = self._alias("items")
+            await self._client.indices.refresh(index=alias, ignore_unavailable=True)
+            for start in range(0, len(idents), _IDS_MAX):
+                found = await self._client.search(
+                    index=alias,
+                    ignore_unavailable=True,
+                    allow_partial_search_results=False,
+                    query={"ids": {"values": list(idents[start : start + _IDS_MAX])}},
+                    source=list(Header.__struct_fields__),
+                    size=_IDS_MAX,
+                )
+                for hit in found["hits"]["hits"]:
+                    header = msgspec.convert(hit["_source"], Header)
+                    held[header.id] = header.held()
+        return held
+
+    async def search(
+        self,
+        query: Query,
+        *,
+        kind: Kind = "items",
+        sort: Sort = "relevance",
+        size: int = 20,
+        after: str = "",
+    ) -> Page:
+        """Return one page; an empty query has no relevance and goes by time."""
+        sort = sort if query.root is not None or sort != "relevance" else "newest"
+        place = paging.decode(after, query, kind, sort)
+        # One more than asked for tells whether there is a next page.
+        body: dict[str, Any] = {"size": size + 1, "sort": dsl.order(sort)}
+        if place is not None:
+            body["search_after"] = dsl.search_after(sort, place)
+        if sort == "relevance":
+            body["search_type"] = "dfs_query_then_fetch"  # months score alike
+            body["track_scores"] = True
+        found = await self._search(query, kind, track_total_hits=True, **body)
+        rows = found["hits"]["hits"]
+        hits = tuple(_hit(row, query, kind, sort) for row in rows[:size])
+        following = ""
+        if len(rows) > size > 0:
+            key, ident = rows[size - 1]["sort"]
+            following = paging.encode(query, kind, sort, key, ident)
+        return Page(hits, found["hits"]["total"]["value"], following)
+
+    async def facets(
+        self, query: Query, *, kind: Kind = "items", size: int = 10
+    ) -> dict[str, list[tuple[str, int]]]:
+        """Return counts by class, language and source, and of the latest days."""
+        found = await self._search(query, kind, size=0, aggs=dsl.facets(_FACETS, size))
+        counts = {
+            name: [
+                (bucket["key"], bucket["doc_count"])
+                for bucket in found.get("aggregations", {})
+                .get(name, {})
+                .get("buckets", [])
+            ]
+            for name in (*_FACETS.values(), "day")
+        }
+        counts["day"].reverse()
+        return counts
+
+    async def refresh(self) -> None:
+        """Return when everything written so far is searchable."""
+        with _translated():
+            await self._client.indices.refresh(
+                index=self._aliases(), ignore_unavailable=True
+            )
+
+    async def expire(self, before: datetime) -> int:
+        """Delete the indices of months that end before *before*; how many items."""
+        gone = 0
+        current = f"{before.astimezone(UTC):%Y.%m}"
+        with _translated():
+            for name in await self._indices("items"):
+                month = name.removeprefix(f"{self._alias('items')}-")
+                if re.fullmatch(r"\d{4}\.\d{2}", month) and month < current:
+                    await self._client.indices.refresh(index=name)
+                    gone += (await self._client.count(index=name))["count"]
+                    await self._client.indices.delete(index=name)
+        return gone
+
+    def _alias(self, kind: Kind) -> str:
+        return f"{self._prefix}{kind}"
+
+    def _aliases(self) -> list[str]:
+        return [self._alias(kind) for kind in _KINDS]
+
+    def _index_of(self, document: Item | Incident) -> str:
+        if isinstance(document, Incident):
+            return f"{self._alias('incidents')}-000001"
+        anchor = document.anchor.astimezone(UTC)
+        return f"{self._alias('items')}-{anchor.year:04}.{anchor.month:02}"
+
+    def _template(self, kind: Kind) -> dict[str, Any]:
+        return schema.load(kind, prefix=self._prefix, replicas=self._settings.replicas)
+
+    def _template_name(self, kind: Kind) -> str:
+        return f"wirewatch-{self._alias(kind)}"
+
+    async def _prepare_template(
+        self, kind: Kind, template: dict[str, Any]
+    ) -> list[str]:
+        name = self._template_name(kind)
+        held = await self._held_template(name)
+        if held.get("_meta", {}).get("digest") == template["_meta"]["digest"]:
+            return []
+        if held.get("version", 0) > template["version"]:
+            return [f"template {name} is of a newer Wirewatch: left as it is"]
+        await self._client.indices.put_index_template(name=name, **_renamed(template))
+        return [f"{'updated' if held else 'made'} template {name}"]
+
+    async def _held_template(self, name: str) -> dict[str, Any]:
+        try:
+            found = await self._client.indices.get_index_template(name=name)
+        except NotFoundError:
+            return {}
+        held: dict[str, Any] = found["index_templates"][0]["index_template"]
+        return held
+
+    async def _prepare_indices(self, kind: Kind, template: dict[str, Any]) -> list[str]:
+        """Give the indices that exist the fields that were added since."""
+        mappings = template["template"]["mappings"]
+        lines = []
+        for name in await self._indices(kind):
+            found = (await self._client.indices.get_mapping(index=name))[name]
+            if found["mappings"].get("_meta") == mappings["_meta"]:
+                continue
+            try:
+                await self._client.indices.put_mapping(
+                    index=name,
+                    properties=mappings["properties"],
+                    meta=mappings["_meta"],
+                )
+            except BadRequestError as error:
+                raise FatalError(
+                    f"index {name} cannot take the mappings of this version: "
+                    f"{_reason(error)}; delete it and replay its topic, or run the "
+                    "version that made it"
+                ) from error
+            lines.append(f"updated the mappings of {name}")
+        return lines
+
+    async def _prepare_incidents(self) -> list[str]:
+        alias = self._alias("incidents")
+        if await self._client.indices.exists_alias(name=alias):
+            return []
+        name = f"{alias}-000001"
+        try:
+            await self._client.indices.create(index=name)
+        except BadRequestError as error:
+            if error.error != "resource_already_exists_exception":
+                raise
+            return []  # another worker was faster
+        return [f"made index {name}"]
+
+    async def _indices(self, kind: Kind) -> list[str]:
+        found = await self._client.indices.get_alias(
+            index=f"{self._alias(kind)}-*", ignore_unavailable=True
+        )
+        return sorted(
+            name
+            for name, about in found.items()
+            if self._alias(kind) in about.get("aliases", {})
+        )
+
+    async def _faults(self) -> list[str]:
+        faults = []
+        for kind in _KINDS:
+            name = self._template_name(kind)
+            held = await self._held_template(name)
+            digest = self._template(kind)["_meta"]["digest"]
+            if not held:
+                faults.append(f"there is no template {name}: {_BY_WORKER}")
+            elif held.get("_meta", {}).get("digest") != digest:
+                faults.append(
+                    f"template {name} is not of this version: it is updated when a "
+                    "worker of this version starts"
+                )
+        if not await self._client.indices.exists_alias(name=self._alias("incidents")):
+            faults.append(f"there is no alias {self._alias('incidents')}: {_BY_WORKER}")
+        return faults + await self._index_faults()
+
+    async def _index_faults(self) -> list[str]:
+        faults = []
+        pattern = [f"{alias}-*" for alias in self._aliases()]
+        blocks = await self._client.indices.get_settings(
+            index=pattern, name="index.blocks.*", flat_settings=True
+        )
+        for name, about in sorted(blocks.items()):
+            on = [key for key, value in about["settings"].items() if value == "true"]
+            faults += [
+                f"index {name} takes no writes ({key}): free disk space, or lift it"
+                for key in on
+            ]
+        health = await self._client.cluster.health(index=pattern, level="indices")
+        faults += [
+            f"index {name} is red: some of its shards are on no node; look at "
+            "_cluster/allocation/explain"
+            for name, about in sorted(health.get("indices", {}).items())
+            if about["status"] == "red"
+        ]
+        return faults
+
+    def _operation(self, at: int, document: Item | Incident) -> _Operation:
+        action = {
+            "index": {
+                "_index": self._index_of(document),
+                "_id": document.id,
+                "version": document.version,
+                "version_type": "external",
+            }
+        }
+        # The record's own bytes, with one more key at the end.
+        body = _encode(document)[:-1] + b',"search":' + _encode(_extra(document)) + b"}"
+        return _Operation(at, _encode(action), body)
+
+    async def _bulk(self, chunk: Sequence[_Operation]) -> list[tuple[int, Fate]]:
+        lines = [line for one in chunk for line in (one.action, one.body)]
+        try:
+            with _translated():
+                answer = await self._client.bulk(operations=lines)
+        except IndexUnavailableError as error:
+            if _status(error) != _TOO_LARGE:
+                raise
+            return await self._halves(chunk, error)
+        fates = []
+        for one, item in zip(chunk, answer["items"], strict=True):
+            result = item["index"]
+            fate = judge(result)
+            if fate is None:
+                raise IndexUnavailableError(
+                    f"{result['_index']} does not take {result['_id']} now: "
+                    f"{explain(result.get('error') or result)}"
+                )
+            fates.append((one.at, fate))
+        return fates
+
+    async def _halves(
+        self, chunk: Sequence[_Operation], error: IndexUnavailableError
+    ) -> list[tuple[int, Fate]]:
+        """Send what was too large for one request in two."""
+        if len(chunk) == 1:
+            return [(chunk[0].at, Refused("content_too_large", str(error)))]
+        middle = len(chunk) // 2
+        return await self._bulk(chunk[:middle]) + await self._bulk(chunk[middle:])
+
+    async def _get(self, index: str, ident: str) -> Item | Incident | None:
+        kind: Kind = (
+            "items" if index.startswith(f"{self._alias('items')}-") else "incidents"
+        )
+        try:
+            found = await self._client.get(
+                index=index, id=ident, source_excludes=["search"]
+            )
+        except NotFoundError:  # its month has just expired
+            return None
+        return msgspec.convert(found["_source"], _TYPES[kind])
+
+    async def _search(self, query: Query, kind: Kind, **body: Any) -> Any:
+        with _translated():
+            try:
+                found = await self._client.options(
+                    request_timeout=_ANSWER_MAX_S
+                ).search(
+                    index=self._alias(kind),
+                    ignore_unavailable=True,
+                    allow_partial_search_results=False,
+                    query=dsl.compile_query(query),
+                    source_excludes=["search"],
+                    timeout=f"{QUERY_MAX_S}s",
+                    # The same copies of the shards for all pages: scores differ.
+                    preference=fingerprint(str(query)),
+                    **body,
+                )
+            except BadRequestError as error:
+                if "too_many" in str(error.body):
+                    raise QueryError(
+                        "the query has too many words for the server's limits", 0
+                    ) from error
+                raise
+        if found["timed_out"]:
+            raise IndexUnavailableError(
+                f"the query took longer than {QUERY_MAX_S} s: ask for less"
+            )
+        return found
+
+
+def _client(settings: Elasticsearch) -> AsyncElasticsearch:
+    options: dict[str, Any] = {}
+    if settings.api_key:
+        options["api_key"] = settings.api_key
+    elif settings.username:
+        options["basic_auth"] = (settings.username, settings.password)
+    if settings.ca_file:
+        options["ca_certs"] = settings.ca_file
+    return AsyncElasticsearch(
+        settings.url,
+        request_timeout=settings.request_timeout_s,
+        # Whoever calls repeats the whole call; hidden repeats would only add load.
+        max_retries=0,
+        retry_on_timeout=False,
+        **options,
+    )
+
+
+def _renamed(template: dict[str, Any]) -> dict[str, Any]:
+    """Return the template as the client's arguments, which have no ``_meta``."""
+    named = dict(template)
+    named["meta"] = named.pop("_meta")
+    return named
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the client's errors into ours."""
+    try:
+        yield
+    except ApiError as error:
+        raise IndexUnavailableError(
+            f"HTTP {error.status_code}: {_reason(error)}"
+        ) from error
+    except (TransportError, SerializationError) as error:
+        raise IndexUnavailableError(str(error)) from error
+
+
+def _status(error: IndexUnavailableError) -> int:
+    cause = error.__cause__
+    return cause.status_code if isinstance(cause, ApiError) else 0
+
+
+def _reason(error: ApiError) -> str:
+    body = error.body
+    about = body.get("error") if isinstance(body, Mapping) else None
+    return explain(about) if isinstance(about, Mapping) else str(error)
+
+
+def _chunks(operations: Iterator[_Operation]) -> Iterator[list[_Operation]]:
+    """Yield *operations* in requests of bounded count and size."""
+    chunk: list[_Operation] = []
+    size_bytes = 0
+    for one in operations:
+        full = size_bytes + one.size_bytes > BULK_MAX_BYTES or len(chunk) >= BULK_MAX
+        if chunk and full:
+            yield chunk
+            chunk, size_bytes = [], 0
+        chunk.append(one)
+        size_bytes += one.size_bytes
+    if chunk:
+        yield chunk
+
+
+def _extra(document: Item | Incident) -> dict[str, Any]:
+    """Return the object ``search`` of a document."""
+    found = searchable(document)
+    return {
+        **found.labels,
+        "findable": found.findable,
+        "moment": to_ms(found.moment),
+        "seen": to_ms(found.seen),
+        "day": found.day,
+        **_texts(title=found.title, text=found.text),
+    }
+
+
+def _texts(**parts: Sequence[Passage]) -> dict[str, dict[str, list[str]]]:
+    """Return language (or ``any``) -> field -> texts."""
+    texts: dict[str, dict[str, list[str]]] = {}
+    for part, passages in parts.items():
+        for language, text in passages:
+            prepared = analysis.prepare(text)
+            for name in ("any", language) if language else ("any",):
+                texts.setdefault(name, {}).setdefault(part, []).append(prepared)
+    return texts
+
+
+def _hit(row: Mapping[str, Any], query: Query, kind: Kind, sort: Sort) -> Hit:
+    document = msgspec.convert(row["_source"], _TYPES[kind])
+    score = float(row["_score"] or 0.0) if sort == "relevance" else 0.0
+    return Hit(document, score, snippets(query, searchable(document).passages()))
