@@ -17,7 +17,10 @@ Two mixins go in front of Faust's own classes, and one contract binds the produc
    partitions before it seeks them, so a fetch that overlaps a seek, or comes before the
    first one of a generation, is thrown away and read again. After the seek of a start
    it empties the streams' queues once more: what was delivered in between is sought
-   again, else its partition would stand still.
+   again, else its partition would stand still. Faust drops what lies below the highest
+   offset that it has passed on, and notes that offset after the delivery, so also when
+   a seek has gone back meanwhile: what came again was dropped, and what followed it
+   committed over the hole. Here nothing is dropped, the seek's position alone counts.
 4. *Linger.* While records trickle in, a fetch right after another waits a few
    milliseconds, so that it brings a batch and not one record; after a pause it does not.
 
@@ -25,7 +28,7 @@ Faust's private methods are overridden here, so faust-streaming is pinned and
 ``tests/integration/test_delivery.py`` covers each rule: rule 1 ``getmany``; rule 2
 ``callback`` (wrapped), ``ack``, ``_new_offset``, ``_should_commit``,
 ``_filter_tps_with_pending_acks``, ``_add_gap``, ``_commit``; rule 3 ``perform_seek``,
-``resume_flow``, ``getmany``. Besides: ``_wait_next_records`` (Faust pauses a whole
+``resume_flow``, ``getmany``, ``_read_offset``. Besides: ``_wait_next_records`` (Faust pauses a whole
 second when its buffers are full) and ``wait_empty`` (Faust waits for ever).
 """
 
@@ -85,6 +88,17 @@ class BatchTransport:
         self.batch_topics: set[str] = set()
 
 
+class _ReadOffsets(dict[TP, int | None]):
+    """Faust's highest passed-on offsets; batches have none, so none of them is dropped."""
+
+    def __init__(self, batch_topics: set[str]) -> None:
+        super().__init__()
+        self._batch_topics = batch_topics
+
+    def __getitem__(self, tp: TP) -> int | None:
+        return None if tp.topic in self._batch_topics else self.get(tp)
+
+
 class BatchConsumer:
     """Mixin for a Faust consumer; the module's docstring has the rules."""
 
@@ -113,6 +127,7 @@ class BatchConsumer:
         self._sought_generation: int | None = None
         self._queues_emptied = False
         self._last_small_fetch = 0.0
+        self._read_offset = _ReadOffsets(self.transport.batch_topics)
         self._pass_on, self.callback = self.callback, self._deliver
 
     # -- the commit rule ---------------------------------------------------------------

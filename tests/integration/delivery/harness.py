@@ -90,7 +90,7 @@ class Bench:
         outputs = [
             Output(RAW.name, b"bad", errand)
             if isinstance(errand, bytes)
-            else Output(RAW.name, errand.key.encode(), _item(errand))
+            else Output(RAW.name, errand.key.encode(), item(errand))
             for errand in errands
         ]
         for start in range(0, len(outputs), 500):
@@ -208,13 +208,15 @@ async def open_bench(settings: Settings, folder: Path) -> Bench:
     return Bench(await open_log(settings).__aenter__(), settings, folder)
 
 
-def _item(errand: Errand) -> bytes:
+def item(errand: Errand, text: str = "") -> bytes:
+    """Return the raw item that carries *errand*."""
     return msgspec.json.encode(
         RawItem(
             identities=(Identity(kind="guid", value=str(errand.number)),),
             publisher=errand.key,
             source=Source(connector="ingest", id="test"),
             title=msgspec.json.encode(errand).decode(),
+            text=text,
             fetched=from_ms(1_700_000_000_000),
         )
     )

@@ -51,7 +51,7 @@ async def test_what_is_at_fault_itself_becomes_a_dead_letter_with_its_reason(
 ) -> None:
     await bench.create()
     good = errands(range(300))
-    bad = [
+    bad: list[Errand | bytes] = [
         Errand(number=1000, key="k1", refuse=True),
         Errand(number=1001, key="k2", bug=True),
         Errand(number=1002, key="k3", big=2_000_000),
@@ -215,6 +215,17 @@ async def test_what_is_delivered_before_faust_empties_its_queues_comes_again(
     await bench.work("table", "--slow-seek")
     await bench.until_drained()
     assert await bench.by_key() == in_order(range(5000))
+
+
+async def test_a_seek_in_mid_delivery_drops_nothing_of_what_comes_again(
+    bench: Bench,
+) -> None:
+    await bench.create()
+    await bench.feed(errands(range(8000)))
+    await bench.work("plain", "--seek-in-delivery")
+    await bench.until_drained()
+    assert set(await bench.numbers()) == set(range(8000))
+    assert await bench.by_key() == in_order(range(8000))
 
 
 def kind_of(letter: Record) -> str:

@@ -25,6 +25,7 @@ from streams import settings as configuration
 from streams.apps import serve
 from streams.errors import PermanentError, TransientError, WirewatchError
 from streams.log import kafka_transport, sqlite_transport
+from streams.log.delivery import BatchConsumer
 from streams.log.face import Output
 from streams.log.opening import open_log
 from streams.settings import Settings
@@ -155,6 +156,21 @@ def slow_seek(mode: str) -> None:
     consumer.perform_seek = perform_seek
 
 
+def seek_in_delivery() -> None:
+    """Once a partition: go back to what is committed while its second batch is delivered."""
+    deliver = BatchConsumer._deliver
+    delivered: dict[Any, int] = {}
+
+    async def delivering(self: Any, message: Any) -> None:
+        await deliver(self, message)
+        if self.app.topics.acks_enabled_for(message.topic):
+            delivered[message.tp] = delivered.get(message.tp, 0) + 1
+            if delivered[message.tp] == 2:
+                await self.perform_seek()
+
+    BatchConsumer._deliver = delivering  # type: ignore[method-assign]
+
+
 def pause_before_storing(mode: str, marker: Path) -> None:
     """Once: stop the whole process when the results are decided, but not stored."""
     producer = PRODUCERS[mode]
@@ -198,6 +214,7 @@ if __name__ == "__main__":
     parser.add_argument("--die-after", choices=["entries", "outputs"])
     parser.add_argument("--leave-out", type=int)
     parser.add_argument("--slow-seek", action="store_true")
+    parser.add_argument("--seek-in-delivery", action="store_true")
     parser.add_argument("--pause", action="store_true")
     parser.add_argument("--marker", type=Path)
     given = parser.parse_args()
@@ -212,6 +229,8 @@ if __name__ == "__main__":
         leave_out(given.leave_out)
     if given.slow_seek:
         slow_seek(config.mode)
+    if given.seek_in_delivery:
+        seek_in_delivery()
     if given.pause:
         pause_before_storing(config.mode, given.marker)
     try:
