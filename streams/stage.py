@@ -125,6 +125,20 @@ class Overlay(Mapping[bytes, bytes]):
     def __init__(self, stored: Mapping[bytes, bytes]) -> None:
         self._stored = stored
         self.added: dict[bytes, bytes | None] = {}
+        #: Every write, in order, as the changelog gets them. Were a key's writes made
+        #: one, then of a batch that a crash cuts off the table could have what a late
+        #: record made of one entry without what an early one made of another.
+        self.written: list[tuple[bytes, bytes | None]] = []
+
+    def add(self, writes: Mapping[bytes, bytes | None]) -> None:
+        """Put *writes* over what is there."""
+        self.added.update(writes)
+        self.written += writes.items()
+
+    def clear(self) -> None:
+        """Forget what was added."""
+        self.added.clear()
+        self.written.clear()
 
     def __getitem__(self, key: bytes) -> bytes:
         if key in self.added:
@@ -278,7 +292,7 @@ class _Loop:
     async def _decide_all(
         self, records: Sequence[Record], overlay: Overlay
     ) -> list[Outcome]:
-        overlay.added.clear()  # a repeated batch starts anew
+        overlay.clear()  # a repeated batch starts anew
         if self._stage.decide is not None:
             return [self._decide(record, overlay) for record in records]
         outcomes: list[Outcome | None] = [None] * len(records)
@@ -306,7 +320,7 @@ class _Loop:
             return self._unforeseen(record, error)
         outcome = _checked(decision)
         if isinstance(outcome, Decision):
-            overlay.added.update(outcome.writes)
+            overlay.add(outcome.writes)
         return outcome
 
     async def _handle(self, batch: Sequence[Received]) -> Sequence[Outcome]:
@@ -388,7 +402,7 @@ class _Loop:
         changelog = self._table.changelog_topic_name
         return [
             Output(changelog, key, value, partition=partition)
-            for key, value in overlay.added.items()
+            for key, value in overlay.written
         ]
 
     async def _lease(self, message: Any) -> None:

@@ -11,7 +11,6 @@ from typing import TypeVar
 import structlog
 
 from mappings.opening import open_index
-
 from streams.annotate import agent as annotate
 from streams.apps import serve
 from streams.correlate import agent as correlate
@@ -36,7 +35,7 @@ class Worker:
     def __init__(self, settings: Settings, *, stages: Sequence[str] = STAGES) -> None:
         if unknown := set(stages) - set(STAGES):
             raise FatalError(
-                f"there is no stage {sorted(unknown)[0]!r}: choose from "
+                f"there is no stage {min(unknown)!r}: choose from "
                 f"{', '.join(STAGES)}"
             )
         self._settings = settings
