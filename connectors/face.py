@@ -11,9 +11,17 @@ import asyncio
 import hashlib
 import random
 
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -30,6 +38,8 @@ from streams.topics import CURSORS, RAW_MAX_BYTES
 APPEND_MAX_RECORDS = 200
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 30.0
+
+T = TypeVar("T")
 
 _log = structlog.get_logger()
 
@@ -177,6 +187,30 @@ def log_fetch(
         )
 
 
+async def patiently(
+    operation: Callable[[], Awaitable[T]], stop: asyncio.Event, *, doing: str
+) -> T | None:
+    """Return what *operation* on the log returns; None if *stop* is set before it can.
+
+    On TransientError it waits and repeats, ever more rarely, for ever, and says so.
+    """
+    since = clock.now()
+    delay_s = RETRY_FIRST_S
+    while True:
+        try:
+            return await operation()
+        except TransientError as error:
+            _log.warning(
+                "connector.waiting_for_log",
+                doing=doing,
+                since=since.isoformat(timespec="seconds"),
+                error=str(error),
+            )
+        if await pause(stop, delay_s * random.uniform(0.5, 1)):  # noqa: S311 - spreads retries
+            return None
+        delay_s = min(2 * delay_s, RETRY_MAX_S)
+
+
 async def until_stopped(
     stop: asyncio.Event, work: Iterable[Coroutine[None, None, None]]
 ) -> None:
@@ -231,18 +265,6 @@ async def _append(
     log: Log, outputs: Sequence[Output], stop: asyncio.Event
 ) -> list[Position] | None:
     """Return where *outputs* lie; None if *stop* is set before the log took them."""
-    since = clock.now()
-    delay_s = RETRY_FIRST_S
-    while True:
-        try:
-            return await log.append(outputs)
-        except TransientError as error:
-            _log.warning(
-                "connector.waiting_for_log",
-                records=len(outputs),
-                since=since.isoformat(timespec="seconds"),
-                error=str(error),
-            )
-        if await pause(stop, delay_s * random.uniform(0.5, 1)):  # noqa: S311 - spreads retries
-            return None
-        delay_s = min(2 * delay_s, RETRY_MAX_S)
+    return await patiently(
+        partial(log.append, outputs), stop, doing=f"appending {len(outputs)} records"
+    )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import structlog
@@ -17,6 +18,7 @@ from connectors.face import (
     SourceStatus,
     load_cursors,
     log_fetch,
+    patiently,
     pause,
     publish,
     until_stopped,
@@ -84,7 +86,11 @@ class RadioConnector:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until *stop* is set. Raises FatalError if the log is broken."""
-        self._cursors = await load_cursors(self._log)
+        load = partial(load_cursors, self._log)
+        cursors = await patiently(load, stop, doing="reading the cursors")
+        if cursors is None:
+            return
+        self._cursors = cursors
         await until_stopped(stop, [self._watch(one, stop) for one in self._watched])
 
     def statuses(self) -> list[SourceStatus]:

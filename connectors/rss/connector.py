@@ -9,6 +9,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import msgspec
 import structlog
@@ -17,6 +18,7 @@ from connectors.face import (
     SourceStatus,
     load_cursors,
     log_fetch,
+    patiently,
     pause,
     publish,
     until_stopped,
@@ -91,7 +93,10 @@ class RssConnector:
         if not self._watched:
             await stop.wait()
             return
-        cursors = await load_cursors(self._log)
+        load = partial(load_cursors, self._log)
+        cursors = await patiently(load, stop, doing="reading the cursors")
+        if cursors is None:
+            return
         for watched in self._watched:
             if cursor := cursors.get(watched.ident):
                 watched.cursor = _for_url(cursor, watched.feed.url)

@@ -1,0 +1,161 @@
+"""Documents of every kind from real files, a real server and standard input."""
+
+import io
+import json
+import sys
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from connectors import documents
+from connectors.face import Refused
+from connectors.http import HttpClient
+from streams.records import RawItem
+from streams.settings import Feed, Http, Radio, Rss, Settings, Station
+from streams.topics import RAW_MAX_BYTES
+
+
+RSS = (
+    b"<rss version='2.0'><channel><title>T</title><link>https://e.example/</link>"
+    b"<item><title>From a feed</title></item></channel></rss>"
+)
+VTT = b"WEBVTT\n\n00:00.000 --> 00:01.000\nFrom the radio.\n"
+SRT = b"1\n00:00:01,000 --> 00:00:02,000\nFrom the radio, too.\n"
+LINES = b'{"text": "From a line"}\n\n{"text": \n{"text": "From another line"}\n'
+SETTINGS = Settings(
+    http=Http(allow_private=("127.0.0.1",), timeout_s=5, size_max_mb=0.1)
+)
+
+
+async def read(
+    source: str | Path, settings: Settings = SETTINGS
+) -> tuple[list[RawItem], list[Refused]]:
+    items: list[RawItem] = []
+    refused: list[Refused] = []
+    async with HttpClient(settings.http) as http:
+        async for one in documents.read(str(source), settings, http):
+            if isinstance(one, RawItem):
+                items.append(one)
+            else:
+                refused.append(one)
+    return items, refused
+
+
+def fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+async def test_a_folder_is_read_by_content_and_nothing_is_dropped(
+    tmp_path: Path,
+) -> None:
+    fill(
+        tmp_path / "given",
+        {
+            "a.txt": RSS,
+            "b.xml": VTT,
+            "c/d": SRT,
+            "c/e.jsonl": LINES,
+            "page.html": b"<!doctype html><html>",
+            "picture.png": b"\x89PNG\r\n\x1a\n\0\0",
+            "empty": b"",
+            "large": b"x" * 200_000,
+            ".hidden": RSS,
+        },
+    )
+    items, refused = await read(tmp_path / "given")
+    assert {one.text or one.title for one in items} == {
+        "From a feed",
+        "From the radio.",
+        "From the radio, too.",
+        "From a line",
+        "From another line",
+    }
+    reasons = {
+        one.source.removeprefix(f"{tmp_path.resolve()}/given/"): one.kind
+        for one in refused
+    }
+    assert reasons == {
+        "page.html": "unrecognised",
+        "picture.png": "unrecognised",
+        "empty": "empty",
+        "large": "oversize",
+        "c/e.jsonl:3": "broken",
+    }
+    assert all(one.reason for one in refused)
+    assert all(len(one.sha256) == 64 for one in refused)
+
+
+async def test_ids_do_not_hold_where_a_file_lies(tmp_path: Path) -> None:
+    fill(tmp_path, {"one/news/a.xml": RSS, "two/news/a.xml": RSS})
+    (first,), _ = await read(tmp_path / "one" / "news")
+    (second,), _ = await read(tmp_path / "two" / "news")
+    assert first.source == second.source
+    assert first.source.id == "ingest/news/a.xml"
+    assert first.publisher == "e.example"
+
+
+async def test_a_stations_file_is_the_stations(tmp_path: Path) -> None:
+    folder = tmp_path / "radio"
+    fill(folder, {"2026-11-05_0700.vtt": VTT})
+    station = Station(id="kayes", folder=str(folder), name_pattern="%Y-%m-%d_%H%M")
+    settings = Settings(http=SETTINGS.http, radio=Radio(stations=(station,)))
+    (item,), _ = await read(folder / "2026-11-05_0700.vtt", settings)
+    assert (item.publisher, item.source.connector) == ("kayes", "radio")
+    assert item.identities[0].value == "kayes/2026-11-05_0700.vtt#1"
+    assert item.published is not None
+
+
+async def test_an_address_is_read_as_the_feed_that_it_is() -> None:
+    async def serve(request: web.Request) -> web.Response:
+        if request.path == "/feed":
+            return web.Response(body=RSS)
+        return web.Response(status=404)
+
+    app = web.Application()
+    app.router.add_get("/{any}", serve)
+    async with TestServer(app) as server:
+        at = f"http://127.0.0.1:{server.port}"
+        feed = Feed(url=f"{at}/feed", id="mine", publisher="me")
+        settings = Settings(http=SETTINGS.http, rss=Rss(feeds=(feed,)))
+        (item,), _ = await read(f"{at}/feed", settings)
+        assert (item.source.id, item.publisher) == ("mine", "me")
+        (item,), _ = await read(f"{at}/feed")
+        assert item.publisher == "127.0.0.1"
+        items, (refused,) = await read(f"{at}/nothing")
+        assert items == []
+        assert (refused.kind, "404" in refused.reason) == ("unreachable", True)
+    _, (refused,) = await read("http://localhost:9/feed")
+    assert refused.kind == "unreachable"
+
+
+async def test_standard_input_is_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = io.TextIOWrapper(io.BytesIO(LINES))
+    monkeypatch.setattr(sys, "stdin", given)
+    items, (refused,) = await read("-")
+    assert [one.text for one in items] == ["From a line", "From another line"]
+    assert refused.source == "standard input:3"
+
+
+async def test_an_endless_line_is_passed_over(tmp_path: Path) -> None:
+    endless = json.dumps({"text": "x" * (5 * RAW_MAX_BYTES)}).encode()
+    fill(tmp_path, {"a.jsonl": b'{"text": "a"}\n' + endless + b'\n{"text": "b"}\n'})
+    items, (refused,) = await read(tmp_path / "a.jsonl")
+    assert [one.text for one in items] == ["a", "b"]
+    assert refused.source.endswith("a.jsonl:2")
+    assert (refused.kind, refused.size_bytes) == ("oversize", len(endless) + 1)
+
+
+async def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    items, (refused,) = await read(tmp_path / "nothing")
+    assert items == []
+    assert "no such file" in refused.reason
+    _, (refused,) = await read(tmp_path)
+    assert refused.kind == "empty"

@@ -1,0 +1,278 @@
+"""Feeds from a real server onto a real log."""
+
+import asyncio
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from structlog.testing import capture_logs
+
+from connectors.face import load_cursors
+from connectors.rss.connector import RssConnector
+from streams.log.face import Log
+from streams.settings import Feed, Http, Rss, Settings
+from streams.topics import CURSORS, DEADLETTERS, RAW_MAX_BYTES
+from tests.integration.connecting import (
+    embedded_log,
+    published,
+    records,
+    running,
+    until,
+)
+
+
+def item(number: int, text: str = "as it was") -> str:
+    return (
+        f"<item><guid>https://paper.example/{number}</guid>"
+        f"<link>https://paper.example/{number}</link>"
+        f"<title>Item {number}</title><description>{text}</description></item>"
+    )
+
+
+class Paper:
+    """A server with one feed that a test can change."""
+
+    def __init__(self) -> None:
+        self.items = [item(1), item(2)]
+        self.etags = True
+        self.status = 200
+        self.requests = 0
+        self.not_modified = 0
+        self.url = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.requests += 1
+        body = (
+            "<rss version='2.0'><channel><title>Paper</title>"
+            f"<link>https://paper.example/</link>{''.join(self.items)}</channel></rss>"
+        )
+        etag = f'"{hash(body)}"'
+        if self.etags and request.headers.get("If-None-Match") == etag:
+            self.not_modified += 1
+            return web.Response(status=304)
+        headers = {"ETag": etag} if self.etags else {}
+        return web.Response(text=body, status=self.status, headers=headers)
+
+
+@asynccontextmanager
+async def a_paper() -> AsyncIterator[Paper]:
+    paper = Paper()
+    app = web.Application()
+    app.router.add_get("/feed", paper.answer)
+    async with TestServer(app) as server:
+        paper.url = f"http://reader:sesame@127.0.0.1:{server.port}/feed"
+        yield paper
+
+
+def reading(
+    paper: Paper, log: Log, *more: Feed, interval_s: float = 0.1
+) -> RssConnector:
+    feeds = (Feed(url=paper.url, id="paper", publisher="paper.example"), *more)
+    settings = Settings(
+        http=Http(allow_private=("127.0.0.1",), timeout_s=5),
+        rss=Rss(interval_s=interval_s, interval_min_s=interval_s, feeds=feeds),
+    )
+    return RssConnector(settings, log)
+
+
+def of(connector: RssConnector, name: str) -> Callable[[], int]:
+    return lambda: int(getattr(connector.statuses()[0], name))
+
+
+async def test_a_feed_is_published_once_and_then_asked_conditionally(
+    tmp_path: Path,
+) -> None:
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        connector = reading(paper, log)
+        with capture_logs() as lines:
+            async with running(connector):
+                await until(lambda: paper.not_modified >= 2)
+        items = await published(log)
+        assert [one.title for one in items] == ["Item 1", "Item 2"]
+        assert {one.publisher for one in items} == {"paper.example"}
+        status = connector.statuses()[0]
+        assert (status.state, status.published, status.refused) == ("unchanged", 2, 0)
+        assert status.last_good is not None
+        (fetched,) = [line for line in lines if line["event"] == "rss.fetched"]
+        counts = [
+            fetched[name] for name in ("entries", "published", "known", "refused")
+        ]
+        assert counts == [2, 2, 0, 0]
+
+
+async def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        async with running(reading(paper, log)):
+            await until(lambda: paper.not_modified >= 1)
+        before = paper.not_modified
+        async with running(reading(paper, log)):
+            await until(lambda: paper.not_modified > before)
+        assert len(await published(log)) == 2
+
+
+async def test_an_unchanged_body_is_known_though_the_server_has_no_validators(
+    tmp_path: Path,
+) -> None:
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        paper.etags = False
+        async with running(reading(paper, log)):
+            await until(lambda: paper.requests >= 3)
+        assert len(await published(log)) == 2
+        assert len(await records(log, CURSORS.name)) == 1
+
+
+async def test_only_what_is_new_or_changed_is_published_again(tmp_path: Path) -> None:
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        connector = reading(paper, log)
+        async with running(connector):
+            await until(lambda: of(connector, "published")() == 2)
+            paper.items = [item(3), item(2, "as it is now"), item(1)]
+            await until(lambda: of(connector, "published")() == 4)
+        items = await published(log)
+        assert [one.title for one in items] == ["Item 1", "Item 2", "Item 3", "Item 2"]
+        assert items[-1].text == "as it is now"
+
+
+async def test_an_oversized_item_is_a_dead_letter_once(tmp_path: Path) -> None:
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        paper.items = [item(1, "x" * RAW_MAX_BYTES), item(2)]
+        paper.etags = False
+        connector = reading(paper, log)
+        async with running(connector):
+            await until(lambda: of(connector, "refused")() == 1)
+            paper.items.append(item(3))
+            await until(lambda: of(connector, "published")() == 2)
+        (letter,) = await records(log, DEADLETTERS.name)
+        assert letter.header("ww_stage") == "connectors.rss"
+        assert letter.header("ww_kind") == "oversize"
+        about = msgspec.json.decode(letter.value or b"")
+        assert about["size_bytes"] > RAW_MAX_BYTES
+        assert len(about["sha256"]) == 64
+        assert "paper" in about["source"]
+
+
+async def test_a_failing_feed_says_why_and_recovers(tmp_path: Path) -> None:
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        paper.status = 404
+        connector = reading(paper, log)
+        async with running(connector):
+            await until(lambda: connector.statuses()[0].state == "failing")
+            assert "answers 404" in connector.statuses()[0].last_error
+            paper.status = 200
+            await until(lambda: of(connector, "published")() == 2)
+        assert connector.statuses()[0].last_error == ""
+
+
+async def test_one_feed_that_is_no_feed_does_not_stop_the_others(
+    tmp_path: Path,
+) -> None:
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        nowhere = Feed(url="http://127.0.0.1:9/feed", id="nowhere")
+        inside = Feed(url="http://localhost:9/feed", id="inside")
+        connector = reading(paper, log, nowhere, inside)
+        async with running(connector):
+            await until(lambda: of(connector, "published")() == 2)
+            await until(
+                lambda: all(s.state == "failing" for s in connector.statuses()[1:])
+            )
+        assert "not public" in connector.statuses()[2].last_error
+
+
+async def test_credentials_reach_neither_log_nor_topic(tmp_path: Path) -> None:
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        connector = reading(paper, log)
+        with capture_logs() as lines:
+            async with running(connector):
+                await until(lambda: of(connector, "published")() == 2)
+                paper.status = 500
+                paper.etags = False
+                await until(lambda: connector.statuses()[0].state == "failing")
+        assert "sesame" not in str(lines)
+        assert "sesame" not in str(connector.statuses())
+        for topic in ("items.raw", "connectors.cursors", "deadletters"):
+            assert "sesame" not in str(await records(log, topic))
+
+
+def waits(lines: Sequence[Mapping[str, object]]) -> Callable[[], bool]:
+    return lambda: any(line["event"] == "connector.waiting_for_log" for line in lines)
+
+
+async def test_while_the_log_is_away_it_waits_visibly_and_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        connector = reading(paper, log)
+        with capture_logs() as lines:
+            async with running(connector):
+                await until(lambda: of(connector, "published")() == 2)
+                log.away = True
+                paper.items.append(item(3))
+                await until(waits(lines))
+                assert of(connector, "published")() == 2
+                log.away = False
+                await until(lambda: of(connector, "published")() == 3)
+        titles = [one.title for one in await published(log)]
+        assert titles == ["Item 1", "Item 2", "Item 3"]
+
+
+async def test_a_lost_acknowledgement_repeats_items_and_skips_none(
+    tmp_path: Path,
+) -> None:
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        log.mute = True
+        connector = reading(paper, log)
+        with capture_logs() as lines:
+            async with running(connector):
+                await until(waits(lines))
+                log.mute = False
+                await until(lambda: of(connector, "published")() == 2)
+        titles = [one.title for one in await published(log)]
+        assert titles[:2] == titles[2:4] == ["Item 1", "Item 2"]
+
+
+async def test_told_to_stop_while_the_log_is_away_it_does_not_move_the_cursor(
+    tmp_path: Path,
+) -> None:
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        log.away = True
+        with capture_logs() as lines:
+            async with running(reading(paper, log)):
+                await until(waits(lines))
+        log.away = False
+        assert await load_cursors(log) == {}
+        connector = reading(paper, log)
+        async with running(connector):
+            await until(lambda: of(connector, "published")() == 2)
+
+
+@pytest.mark.parametrize("hang", ["connect", "body"])
+async def test_it_stops_at_once_in_the_middle_of_a_request(
+    tmp_path: Path, hang: str
+) -> None:
+    asked = asyncio.Event()
+
+    async def never(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        response = web.StreamResponse()
+        if hang == "body":
+            await response.prepare(request)
+        await asyncio.sleep(600)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/feed", never)
+    async with (
+        TestServer(app, shutdown_timeout=0) as server,
+        embedded_log(tmp_path) as log,
+    ):
+        paper = Paper()
+        paper.url = f"http://127.0.0.1:{server.port}/feed"
+        async with running(reading(paper, log)):
+            async with asyncio.timeout(10):
+                await asked.wait()
