@@ -191,6 +191,11 @@ def publication_key(ident: bytes) -> bytes:
     return b"p/" + ident
 
 
+def ident_in(key: bytes) -> str | None:
+    """Return the id that *key* is the publication's key of; None for other keys."""
+    return key[2:].decode() if key.startswith(b"p/") else None
+
+
 def touch_key(partition: int, offset: int) -> bytes:
     """Return the key of what the record there touched last."""
     return b"t/%d/%d" % (partition, offset)

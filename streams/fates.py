@@ -1,0 +1,161 @@
+"""What became of a raw record, told from the evidence: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from mappings.face import Held
+from streams import events
+from streams.dedupe.publication import Publication, Sight
+from streams.log.face import Position, Record
+from streams.topics import DAY_S, INDEX_KEPT_S, RAW
+
+
+class Fate(Enum):
+    """What became of a raw record."""
+
+    INDEXED = "indexed"  #: What it says is what the index holds.
+    SUPERSEDED = "superseded"  #: A later revision, or a fuller text, is indexed.
+    DUPLICATE = "duplicate"  #: A copy of a publication that is known.
+    WITHDRAWN = "withdrawn"  #: Its publication was taken back; a stub is indexed.
+    DEAD_LETTER = "dead letter"  #: Put aside, and not since retried with success.
+    EXPIRED = "expired"  #: Kept as long as its retention says.
+    PENDING = "pending"  #: On its way.
+    UNACCOUNTED = "unaccounted"  #: Lost, as far as the log and the index tell.
+
+
+class Reason(NamedTuple):
+    """Why a record was put aside: by whom, a word for programs, words for a person."""
+
+    stage: str
+    kind: str
+    reason: str
+
+
+class Verdict(NamedTuple):
+    """The fate of one record: which publication it is of, and why it is so."""
+
+    fate: Fate
+    ident: str = ""
+    #: The record that a copy is of, the stage that is awaited, or the retention.
+    because: str = ""
+    #: Of a dead letter.
+    reason: Reason | None = None
+
+
+class Emission(NamedTuple):
+    """What dedupe made of a raw record, and where it put that."""
+
+    ident: str
+    revision: int
+    partition: int
+    offset: int
+    #: Its index month is older than the index keeps.
+    expired: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How far the stages had come, each asked before what it wrote was read."""
+
+    #: Offsets of ``items.raw`` and ``items.unique``, by partition.
+    dedupe: Mapping[int, int]
+    annotate: Mapping[int, int]
+    #: The first later stage that has not read all; '' if they have.
+    behind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Everything that a verdict is made from, except dedupe's table."""
+
+    standing: Standing
+    emissions: Mapping[str, Emission]
+    #: By the position of the record put aside, and by the origin of what was sent on.
+    letters: Mapping[str, Reason]
+    held: Mapping[str, Held]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Silence:
+    """A record that dedupe has passed without an output: a copy, or lost."""
+
+    origin: str
+    sight: Sight
+    names: tuple[bytes, ...]
+
+
+def judge(record: Record, evidence: Evidence) -> Verdict | None:
+    """Return the fate of a raw *record*; None if only dedupe's table can tell it."""
+    origin = events.origin_of(record)
+    if (emission := evidence.emissions.get(origin)) is not None:
+        return judge_emission(emission, origin, evidence)
+    if record.offset >= evidence.standing.dedupe.get(record.partition, 0):
+        return Verdict(Fate.PENDING, because="dedupe")
+    if (reason := evidence.letters.get(str(record.position))) is not None:
+        return Verdict(Fate.DEAD_LETTER, reason=reason)
+    return None
+
+
+def judge_emission(emission: Emission, origin: str, evidence: Evidence) -> Verdict:
+    """Return the fate of a record that dedupe has sent on."""
+    ident = emission.ident
+    held = evidence.held.get(ident)
+    if held is not None and _is_as_late(held, emission, origin):
+        return _by_what_is_held(held, emission, origin)
+    if (reason := evidence.letters.get(origin)) is not None:
+        return Verdict(Fate.DEAD_LETTER, ident, reason=reason)
+    if emission.expired and held is None:
+        kept = f"the index keeps items {INDEX_KEPT_S // DAY_S} days"
+        return Verdict(Fate.EXPIRED, ident, because=kept)
+    if stage := _awaited(emission, evidence.standing):
+        return Verdict(Fate.PENDING, ident, because=stage)
+    return Verdict(Fate.UNACCOUNTED, ident)
+
+
+def _by_what_is_held(held: Held, emission: Emission, origin: str) -> Verdict:
+    if held.state == "withdrawn":
+        return Verdict(Fate.WITHDRAWN, emission.ident, because=held.origin)
+    if held.revision > emission.revision or held.origin != origin:
+        return Verdict(Fate.SUPERSEDED, emission.ident, because=held.origin)
+    return Verdict(Fate.INDEXED, emission.ident)
+
+
+def _awaited(emission: Emission, standing: Standing) -> str:
+    """Return the stage that *emission* may be waiting for; '' if all have passed it."""
+    if emission.offset >= standing.annotate.get(emission.partition, 0):
+        return "annotate"
+    return standing.behind
+
+
+def judge_silence(silence: Silence, publications: Mapping[str, Publication]) -> Verdict:
+    """Return the fate of a record that dedupe was silent about, by what it remembers."""
+    sight = silence.sight
+    for ident, known in publications.items():
+        if not known.accounts_for(sight):
+            continue
+        at = known.cause
+        own = known.sequence(sight.source)
+        if own is not None and own.mark == sight.mark and own.offset < sight.offset:
+            at = (own.partition, own.offset)
+        return Verdict(Fate.DUPLICATE, ident, because=str(Position(RAW.name, *at)))
+    return Verdict(Fate.UNACCOUNTED)
+
+
+def _is_as_late(held: Held, emission: Emission, origin: str) -> bool:
+    """Whether what the index holds is this emission, or one that came after it.
+
+    A second feed's fuller text comes under the same revision: then the place in
+    ``items.raw``, one partition for all of a publisher, tells which was later.
+    """
+    if held.revision != emission.revision:
+        return held.revision > emission.revision
+    if held.origin == origin:
+        return True
+    try:
+        return Position.parse(held.origin).offset > Position.parse(origin).offset
+    except ValueError:
+        return False
