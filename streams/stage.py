@@ -276,12 +276,15 @@ class _Loop:
         )
 
     def _record(self, raw: Any) -> Record:
-        stamp = getattr(raw, "timestamp_ms", None)
+        if isinstance(raw, Record):  # the embedded log's own
+            if not self._prefix:
+                return raw
+            return raw._replace(topic=raw.topic.removeprefix(self._prefix))
         return Record(
             raw.topic.removeprefix(self._prefix),
             raw.partition,
             raw.offset,
-            raw.timestamp if stamp is None else stamp,
+            raw.timestamp,
             raw.key,
             raw.value,
             tuple(raw.headers),
@@ -358,6 +361,7 @@ class _Loop:
         self, records: Sequence[Record], outcomes: Sequence[Outcome]
     ) -> list[Output]:
         outputs = []
+        prefix = self._prefix
         for record, outcome in zip(records, outcomes, strict=True):
             if isinstance(outcome, Refusal):
                 self._count_refusal(record, outcome)
@@ -368,13 +372,13 @@ class _Loop:
                     reason=outcome.reason,
                     now=self._now(),
                 )
-                outputs.append(letter._replace(topic=self._prefix + letter.topic))
+                outputs.append(letter._replace(topic=prefix + letter.topic))
                 continue
             self.progress.refusals_in_a_row = 0
             origin = (events.ORIGIN, events.origin_of(record).encode())
             outputs += [
-                o._replace(topic=self._prefix + o.topic, headers=(*o.headers, origin))
-                for o in outcome.outputs
+                Output(prefix + topic, key, value, (*headers, origin), at, stamp)
+                for topic, key, value, headers, at, stamp in outcome.outputs
             ]
         return outputs
 

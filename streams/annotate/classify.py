@@ -13,6 +13,7 @@ import math
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import chain, repeat
 from typing import Literal, NamedTuple
 
 from streams.annotate import concepts
@@ -168,22 +169,29 @@ def _near(rule: Sequence[str], mentions: _Mentions) -> bool:
 
 
 def _sentences(title: str, text: str, lexicon: concepts.Lexicon) -> list[_Sentence]:
-    read = [_read("title", words, TITLE_WEIGHT, lexicon) for words in sentences(title)]
+    read = [
+        _Sentence(TITLE_WEIGHT, _mentions("title", words, lexicon))
+        for words in sentences(title)
+    ]
     body = text[:READ_MAX]
     # Some feeds repeat the title at the start of the text.
     told = len(title) if title and body.startswith(title) else 0
-    fresh = (words for words in sentences(body) if words[-1].start >= told)
-    for at, words in enumerate(fresh):
-        weight = SENTENCE_WEIGHTS[min(at, len(SENTENCE_WEIGHTS) - 1)]
-        read.append(_read("text", words, weight, lexicon))
-    return [sentence for sentence in read if sentence.mentions]
+    spoken = (
+        _mentions("text", words, lexicon)
+        for words in sentences(body)
+        if words[-1].start >= told
+    )
+    # A greeting or a dateline says nothing, and takes no sentence's place.
+    telling = [mentions for mentions in spoken if mentions]
+    weights = chain(SENTENCE_WEIGHTS, repeat(SENTENCE_WEIGHTS[-1]))
+    return read + [_Sentence(w, m) for m, w in zip(telling, weights, strict=False)]
 
 
-def _read(
-    field: _FieldName, words: Sequence[Word], weight: float, lexicon: concepts.Lexicon
-) -> _Sentence:
+def _mentions(
+    field: _FieldName, words: Sequence[Word], lexicon: concepts.Lexicon
+) -> _Mentions:
     mentions: dict[str, list[tuple[int, Span]]] = {}
     for concept, first, after in lexicon.read(words):
         span = Span(field=field, start=words[first].start, end=words[after - 1].end)
         mentions.setdefault(concept, []).append((first, span))
-    return _Sentence(weight, mentions)
+    return mentions

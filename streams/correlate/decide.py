@@ -10,11 +10,9 @@ import msgspec
 from streams import events
 from streams.correlate.incidents import entered, left, main_event
 from streams.correlate.memory import (
-    PLACEMENTS_MAX,
     HeldIncident,
     HeldItem,
     HeldStory,
-    Placement,
     Turn,
     incident_key,
     item_key,
@@ -34,50 +32,38 @@ def decide(received: Received, state: State) -> Decision:
     """
     tagged: TaggedItem = received.data
     turn = Turn(received.record, state)
-    held = _held(tagged, turn)
-    placed = next((p for p in held.placements if p.offset == turn.offset), None)
+    placed = _placed(tagged, turn)
     if placed is None:
         return Decision()
     item = _item(tagged, placed, origin=events.origin_of(received.record))
     changed = [events.incident(one) for one in _account(item, placed, turn)]
     turn.touch(_keys(item.id, placed))
-    issued = [events.item(item)] if placed is held.placed else []
-    return Decision([*issued, *changed], turn.writes)
+    return Decision([events.item(item), *changed], turn.writes)
 
 
-def _held(item: TaggedItem, turn: Turn) -> HeldItem:
-    """Return what is held of *item*, with what this record says if that is news."""
+def _placed(item: TaggedItem, turn: Turn) -> HeldItem | None:
+    """Return where *item* belongs from this record on; None if it says nothing new."""
     key = item_key(item.id)
-    held = turn.find(key, HeldItem)
+    before = turn.find(key, HeldItem)
     digest = fingerprint(events.encode(item).decode())
-    if held is not None and (
-        held.cause >= turn.offset
-        or item.revision < held.revision
-        or (item.revision, digest) == (held.revision, held.digest)
-    ):
-        return held
-    earlier = held.placements if held is not None else ()
-    placed = _placed(item, held.placed if held is not None else None, turn)
+    if before is not None:
+        if before.cause == turn.offset:
+            return before  # a replay: what was decided stands
+        old = before.cause > turn.offset or item.revision < before.revision
+        if old or (item.revision, digest) == (before.revision, before.digest):
+            return None
+    story = _story_of(item)
     after = HeldItem(
+        version=turn.version_after(before.version if before else 0),
         revision=item.revision,
         digest=digest,
-        placements=(*earlier, placed)[-PLACEMENTS_MAX:],
-    )
-    return turn.put(key, after)
-
-
-def _placed(item: TaggedItem, before: Placement | None, turn: Turn) -> Placement:
-    """Return where *item* belongs from this record on."""
-    story = _story_of(item)
-    return Placement(
-        offset=turn.offset,
-        version=turn.version_after(before.version if before else 0),
         story=story,
         role=_role(item, story, before, turn),
         incident=_incident_of(item, story, before, turn),
         left_story=before.story if before else "",
         left_incident=before.incident if before else "",
     )
+    return turn.put(key, after)
 
 
 def _story_of(item: TaggedItem) -> str:
@@ -87,7 +73,7 @@ def _story_of(item: TaggedItem) -> str:
 
 
 def _role(
-    item: TaggedItem, story: str, before: Placement | None, turn: Turn
+    item: TaggedItem, story: str, before: HeldItem | None, turn: Turn
 ) -> Literal["first", "copy"]:
     if before is not None and before.story == story:
         return before.role
@@ -98,7 +84,7 @@ def _role(
 
 
 def _incident_of(
-    item: TaggedItem, story: str, before: Placement | None, turn: Turn
+    item: TaggedItem, story: str, before: HeldItem | None, turn: Turn
 ) -> str:
     """Return the incident that *item* reports; '' if it reports none.
 
@@ -112,13 +98,17 @@ def _incident_of(
         return known.incident
     if before is not None and before.incident:
         own = turn.find(incident_key(before.incident), HeldIncident)
-        if own is not None and own.incident.item_count == 1:
+        if own is not None and own.incident.item_count == 1 and _leads(item, own):
             return before.incident
     # The opening revision is in it: the id may outlive its story, and never returns.
     return "n" + fingerprint("incident", story, item.id, str(item.revision))
 
 
-def _item(tagged: TaggedItem, placed: Placement, *, origin: str) -> Item:
+def _leads(item: TaggedItem, held: HeldIncident) -> bool:
+    return held.incident.reports[:1] != () and held.incident.reports[0].item == item.id
+
+
+def _item(tagged: TaggedItem, placed: HeldItem, *, origin: str) -> Item:
     return Item(
         **{name: getattr(tagged, name) for name in TaggedItem.__struct_fields__},
         version=placed.version,
@@ -128,7 +118,7 @@ def _item(tagged: TaggedItem, placed: Placement, *, origin: str) -> Item:
     )
 
 
-def _account(item: Item, placed: Placement, turn: Turn) -> Iterator[Incident]:
+def _account(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incident]:
     """Bring stories and incidents up to date; yield each incident that changes."""
     if placed.left_story and placed.left_story != placed.story:
         _leave_story(placed, turn)
@@ -140,7 +130,7 @@ def _account(item: Item, placed: Placement, turn: Turn) -> Iterator[Incident]:
         yield from _enter_incident(item, placed, turn)
 
 
-def _leave_story(placed: Placement, turn: Turn) -> None:
+def _leave_story(placed: HeldItem, turn: Turn) -> None:
     def without(story: HeldStory | None) -> HeldStory | None:
         if story is None:
             return None
@@ -154,7 +144,7 @@ def _leave_story(placed: Placement, turn: Turn) -> None:
     turn.change(story_key(placed.left_story), HeldStory, without)
 
 
-def _enter_story(item: Item, placed: Placement, turn: Turn) -> None:
+def _enter_story(item: Item, placed: HeldItem, turn: Turn) -> None:
     def with_item(story: HeldStory | None) -> HeldStory:
         if story is None or not story.members:
             return HeldStory(first=item.id, members=1, incident=placed.incident)
@@ -168,7 +158,7 @@ def _enter_story(item: Item, placed: Placement, turn: Turn) -> None:
     turn.change(story_key(placed.story), HeldStory, with_item)
 
 
-def _leave_incident(item: Item, placed: Placement, turn: Turn) -> Iterator[Incident]:
+def _leave_incident(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incident]:
     def without(held: HeldIncident | None) -> HeldIncident | None:
         if held is None:
             return None
@@ -199,7 +189,7 @@ def _end_in_story(ended: HeldIncident, turn: Turn) -> None:
     turn.change(story_key(ended.story), HeldStory, without)
 
 
-def _enter_incident(item: Item, placed: Placement, turn: Turn) -> Iterator[Incident]:
+def _enter_incident(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incident]:
     def with_item(held: HeldIncident | None) -> HeldIncident:
         return entered(
             held,
@@ -214,7 +204,7 @@ def _enter_incident(item: Item, placed: Placement, turn: Turn) -> Iterator[Incid
         yield after.incident
 
 
-def _keys(ident: str, placed: Placement) -> Iterator[bytes]:
+def _keys(ident: str, placed: HeldItem) -> Iterator[bytes]:
     """Yield the entries that the record touched; the same ones in every replay."""
     yield item_key(ident)
     for story in dict.fromkeys((placed.story, placed.left_story)):

@@ -32,8 +32,6 @@ REPLAYED_MAX = 50_000
 SWEEP_EVERY = 16
 SWEEP_PLACES = 64
 SWEEP_KEY = b"w"
-#: Of one item, so many changes of one batch can be made good after a crash.
-PLACEMENTS_MAX = 5
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -43,32 +41,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cause: int = -1
 
 
-class Placement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where one record put its item, and what the item left behind to go there."""
+class HeldItem(Entry, frozen=True, kw_only=True, omit_defaults=True):
+    """What was decided on an item, and what it left behind to go there."""
 
-    offset: int
     version: int
+    revision: int
+    #: Of the item as annotate sent it: what is equal needs no second answer.
+    digest: str
     story: str = ""
     role: Literal["first", "copy"] = "first"
     incident: str = ""
     left_story: str = ""
     left_incident: str = ""
-
-
-class HeldItem(Entry, frozen=True, kw_only=True, omit_defaults=True):
-    """An item, as annotate sent it last, and where it was put."""
-
-    revision: int
-    #: Of the item as annotate sent it: what is equal needs no second answer.
-    digest: str
-    #: The last is in force. Those before it are for a crash that kept this entry, and
-    #: lost others that the same records changed.
-    placements: tuple[Placement, ...]
-
-    @property
-    def placed(self) -> Placement:
-        """Where the item is now."""
-        return self.placements[-1]
 
 
 class HeldStory(Entry, frozen=True, kw_only=True, omit_defaults=True):

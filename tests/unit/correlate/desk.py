@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -96,11 +97,16 @@ class Desk:
     def take(self, one: Received) -> Decision:
         decision = decide(one, self.table)
         self.outputs += decision.outputs
-        self.write(decision)
+        self.write(decision.writes.items())
         return decision
 
-    def write(self, decision: Decision, *, entries: int | None = None) -> None:
-        for key, value in list(decision.writes.items())[:entries]:
+    def write(
+        self,
+        written: Iterable[tuple[bytes, bytes | None]],
+        *,
+        entries: int | None = None,
+    ) -> None:
+        for key, value in islice(written, entries):
             if value is None:
                 self.table.pop(key, None)
             else:
@@ -113,15 +119,12 @@ class Desk:
 
     def items(self) -> dict[str, Item]:
         """Return the highest version of each item."""
-        return _latest(
-            msgspec.json.decode(o.value, type=Item) for o in self._on(ITEMS.name)
-        )
+        return _latest(msgspec.json.decode(v, type=Item) for v in self._on(ITEMS.name))
 
     def incidents(self) -> dict[str, Incident]:
         """Return the highest version of each incident."""
         return _latest(
-            msgspec.json.decode(o.value, type=Incident)
-            for o in self._on(INCIDENTS.name)
+            msgspec.json.decode(v, type=Incident) for v in self._on(INCIDENTS.name)
         )
 
     def standing(self) -> list[Incident]:
@@ -136,8 +139,8 @@ class Desk:
                 groups.setdefault(incident, set()).add(one.id)
         return {frozenset(group) for group in groups.values()}
 
-    def _on(self, topic: str) -> Sequence[Output]:
-        return [o for o in self.outputs if o.topic == topic and o.value is not None]
+    def _on(self, topic: str) -> list[bytes]:
+        return [o.value for o in self.outputs if o.topic == topic and o.value]
 
 
 T = TypeVar("T", Item, Incident)

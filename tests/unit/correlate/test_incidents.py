@@ -9,6 +9,7 @@ from streams.correlate.incidents import (
     STANDBY_MAX,
     sentence_around,
 )
+from streams.records import IncidentClass
 from tests.unit.correlate.desk import Desk, item
 
 
@@ -50,7 +51,7 @@ def test_more_copies_than_are_remembered_are_still_counted() -> None:
 def test_the_list_of_changes_is_bounded() -> None:
     desk = Desk()
     for turn in range(CHANGES_MAX + 5):
-        label = "battle" if turn % 2 else "protest"
+        label: IncidentClass = "battle" if turn % 2 else "protest"
         desk.read(item("i1", label=label, models=str(turn)))
     (incident,) = desk.incidents().values()
     assert len(incident.changes) == CHANGES_MAX

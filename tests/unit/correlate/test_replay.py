@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from streams.correlate.decide import decide
 from streams.log.face import Output
 from streams.records import IncidentClass, TaggedItem
-from streams.stage import Decision, Overlay
+from streams.stage import Overlay
 from streams.topics import INCIDENTS, ITEMS
 from tests.unit.correlate.desk import Desk, as_log, item
 
@@ -138,21 +139,21 @@ def test_crashes_change_neither_the_table_nor_what_is_said_last(
         overlay = Overlay(broken.table)
         for one in batch:
             decision = decide(one, overlay)
-            overlay.added.update(decision.writes)
+            overlay.add(decision.writes)
             broken.outputs += decision.outputs
         at += len(batch)
         entries = None
         if crashes < 6 and data.draw(st.booleans()):
             crashes += 1
-            entries = data.draw(st.integers(0, len(overlay.added)))
+            entries = data.draw(st.integers(0, len(overlay.written)))
             start = at - len(batch)
             at = data.draw(st.integers(max(0, start - 3), start))
-        broken.write(Decision((), overlay.added), entries=entries)
+        broken.write(overlay.written, entries=entries)
     assert broken.table == whole.table
     assert _by_id(broken.outputs) == _by_id(whole.outputs)
 
 
-def _by_id(outputs: list[Output] | tuple[Output, ...]) -> dict[str, bytes]:
+def _by_id(outputs: Sequence[Output]) -> dict[str, bytes]:
     """Return id/version -> the bytes said of it; the same id never says two things."""
     said: dict[str, bytes] = {}
     for output in outputs:
