@@ -1,15 +1,16 @@
 # Everything a contributor or a newcomer runs. `make run` and `make test` work on a
 # fresh machine: Python 3.11+ with venv, and make; the integration tests also need
-# Java and Maven, or a container engine, or servers named in the environment.
+# Java 21 and Maven, or a container engine, or servers named in the environment.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DATA   ?= data
 PYTEST_ARGS ?=
+LOCK_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fmt bench evals servers stop-servers lock audit clean
+.PHONY: help setup run test lint fmt bench servers stop-servers lock image clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,8 +50,17 @@ servers: setup  ## a real Kafka and Elasticsearch on loopback, for trying things
 stop-servers: setup  ## end them
 	$(BIN)/python -m tests.servers stop
 
-lock: setup  ## resolve the dependencies anew
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+# Universal: the same files serve every system and every Python from 3.11 on.
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
+    --python-version 3.11 --generate-hashes --no-emit-index-url pyproject.toml
+
+lock: setup  ## pin the dependencies anew; LOCK_ARGS=--upgrade takes newer versions
+	$(LOCK) --group dev $(LOCK_ARGS) -o requirements.lock
+	$(LOCK) --constraints requirements.lock -o requirements-runtime.lock
+
+image:  ## the container image that docker-compose.yml runs
+	docker build --tag wirewatch .
 
 clean:  ## remove what the targets above made, but no data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	test ! -x $(BIN)/python || $(BIN)/python -m tests.servers stop
+	rm -rf $(VENV) .servers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
