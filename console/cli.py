@@ -7,6 +7,19 @@ from typing import Annotated
 
 import typer
 
+from console import (
+    audit,
+    check,
+    deadletters,
+    ingest,
+    inspect,
+    roles,
+    run,
+    search,
+    show,
+    tail,
+    topics,
+)
 from console.context import Context
 from console.exits import HELP
 from console.options import OuterConfigOption, OuterDataOption, VerboseOption
@@ -41,6 +54,23 @@ def wirewatch(
 ) -> None:
     """Watch news feeds and radio transcripts; search what they report."""
     ctx.obj = Context(config, data, verbose)
+
+
+#: In the order of the help.
+for _module in (
+    run,
+    ingest,
+    inspect,
+    search,
+    show,
+    tail,
+    audit,
+    deadletters,
+    check,
+    topics,
+    roles,
+):
+    _module.mount(app)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ class Hands:
         self._own: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        await self.check()
+        self.check()
         return self
 
     async def __aexit__(
@@ -42,7 +42,7 @@ class Hands:
             # Its error, if it has one, has been raised by check, or no longer matters.
             await asyncio.gather(self._own, return_exceptions=True)
 
-    async def check(self) -> None:
+    def check(self) -> None:
         """Begin to work if nobody does; raise FatalError if that cannot be."""
         if self._settings.mode != "embedded":
             return

@@ -134,6 +134,7 @@ async def _watch(
     if live:
         await watcher.draw(stop, console)
     else:
+        _log.info("run.ready")
         await watcher.write(stop, json=json)
 
 

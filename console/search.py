@@ -13,7 +13,7 @@ from console.context import Context, command
 from console.exits import Exit
 from console.options import JsonOption
 from mappings import query as language
-from mappings.face import Page, Sort
+from mappings.face import Kind, Page, Sort
 from mappings.opening import open_index
 from streams import clock
 from streams.errors import QueryError
@@ -68,7 +68,7 @@ async def search(  # noqa: PLR0913 - a command's options are its parameters
     except QueryError as error:
         _point(query, error)
         return Exit.USAGE
-    kind = "incidents" if incidents else "items"
+    kind: Kind = "incidents" if incidents else "items"
     async with open_index(at.settings) as index:
         page = await index.search(wanted, kind=kind, sort=sort, size=limit, after=after)
         counts = await index.facets(wanted, kind=kind) if facets else {}
@@ -97,7 +97,7 @@ def _point(query: str, error: QueryError) -> None:
     err.print(Text(" " * (2 + before.cell_len) + "^", style="bold red"), soft_wrap=True)
 
 
-def _again(query: str, kind: str, sort: Sort, limit: int) -> list[str]:
+def _again(query: str, kind: Kind, sort: Sort, limit: int) -> list[str]:
     words = ["search", query]
     words += ["--incidents"] if kind == "incidents" else []
     words += ["--sort", sort] if sort != "relevance" else []

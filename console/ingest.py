@@ -1,0 +1,220 @@
+"""``wirewatch ingest``: documents given by hand, until they are searchable."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import sys
+
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from time import monotonic
+from typing import Annotated
+
+import typer
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from connectors.face import until_stopped
+from console import fates, screen, wording
+from console.context import Context, command
+from console.exits import Exit
+from console.flow import Passage
+from console.hands import Hands
+from console.options import JsonOption
+from console.publishing import Given, give
+from console.signals import stopping
+from mappings.opening import open_index
+from streams.audit import audit
+from streams.errors import TransientError
+from streams.fates import Fate
+from streams.log.doorbell import worker_runs
+from streams.log.embedded import FILE_NAME
+from streams.log.face import Log
+from streams.log.opening import open_log
+from streams.topics import DECLARED
+
+
+EXAMPLES = """\
+Examples:
+
+wirewatch ingest https://example.org/feed.xml
+
+wirewatch ingest recordings/ morning-news.srt
+
+zcat archive.jsonl.gz | wirewatch ingest - --json
+
+A line of JSON is a raw item, or the short form that a person can write: text and, as far
+as they are known, title, link, published, publisher, source, id, language, country.
+"""
+#: A look at the log takes about a millisecond.
+LOOK_S = 0.05
+#: Nothing has moved for so long: perhaps no worker runs on the servers.
+STILL_S = 15.0
+
+#: Told what is being done and, once that is known, the share of it that is done.
+Tell = Callable[[str, float | None], None]
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    command(app, epilog=EXAMPLES)(ingest)
+
+
+async def ingest(
+    at: Context,
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH|URL|-...",
+            help="Feeds, SRT or WebVTT transcripts, JSON lines; a folder means every "
+            "file in it, - JSON lines on standard input.",
+        ),
+    ],
+    *,
+    wait: Annotated[
+        bool, typer.Option(help="Wait until everything is searchable.")
+    ] = True,
+    timeout_s: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", metavar="SECONDS", min=0, help="Wait no longer than this."
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> Exit:
+    """Publish documents once, wait until they are searchable, tell the fate of each.
+
+    Works beside 'wirewatch run', or by itself. Killed at any moment, it can simply be
+    run again: each item is searchable once. Exit code 1 when anything was refused.
+    """
+    ended: list[Exit] = []
+
+    async def work() -> None:
+        async with open_log(at.settings) as log:
+            await log.create(DECLARED)
+            given = await _through(at, log, sources, wait=wait, timeout_s=timeout_s)
+            if wait:
+                ended.append(await _report(at, log, given, json=json))
+            else:
+                ended.append(_report_published(at, given, json=json))
+
+    stop = asyncio.Event()
+    with stopping(stop):
+        await until_stopped(stop, [work()])
+    if ended:
+        return ended[0]
+    screen.complain(
+        "wirewatch: interrupted; what was published stays and will be handled. Run the "
+        "same command again to go on: nothing will be there twice."
+    )
+    sys.stdout.flush()
+    # A thread may still wait for standard input, and must not hold up the end.
+    os._exit(Exit.INTERRUPTED)
+
+
+async def _through(
+    at: Context, log: Log, sources: list[str], *, wait: bool, timeout_s: float | None
+) -> Given:
+    """Publish *sources*, and return when all stages have handled what they gave."""
+    async with AsyncExitStack() as stack:
+        tell = stack.enter_context(_progress())
+        # The worker gets ready while documents are read.
+        hands = await stack.enter_async_context(Hands(at.settings)) if wait else None
+        try:
+            async with asyncio.timeout(timeout_s):
+                given = await give(
+                    log,
+                    sources,
+                    at.settings,
+                    stop=asyncio.Event(),
+                    on_chunk=lambda so_far: tell(_published(so_far), None),
+                )
+                if hands is not None:
+                    passage = Passage(log, [position for position, _ in given.items])
+                    await _pass(passage, hands, tell)
+        except TimeoutError:
+            raise TransientError(
+                f"not everything is searchable after {timeout_s:g} s; what is published "
+                "stays: 'wirewatch audit --wait' tells when it has been handled"
+            ) from None
+    return given
+
+
+async def _pass(passage: Passage, hands: Hands, tell: Tell) -> None:
+    """Return when everything has come through; say so if nothing moves."""
+    share, moved = -1.0, monotonic()
+    while True:
+        hands.check()
+        now = await passage.look()
+        if passage.done:
+            return
+        tell(f"{passage.stage} works", now)
+        if now != share:
+            share, moved = now, monotonic()
+        elif monotonic() - moved > STILL_S:
+            screen.complain(
+                f"wirewatch: {passage.stage} has done nothing for {STILL_S:g} s: does a "
+                "'wirewatch worker' run? Still waiting; Ctrl-C ends this, loses nothing."
+            )
+            moved = math.inf
+        await asyncio.sleep(LOOK_S)
+
+
+@contextmanager
+def _progress() -> Iterator[Tell]:
+    """Show a bar on standard error, if that is a terminal."""
+    console = screen.err()
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def tell(doing: str, share: float | None) -> None:
+            total = None if share is None else 1.0
+            bar.update(task, description=doing, total=total, completed=share or 0.0)
+
+        yield tell
+
+
+def _published(given: Given) -> str:
+    return f"{wording.counted(len(given.items), 'item')} published"
+
+
+async def _report(at: Context, log: Log, given: Given, *, json: bool) -> Exit:
+    """Tell the fate of each item; return the exit code."""
+    async with open_index(at.settings) as index:
+        await index.refresh()
+        result = await audit(log, index, only=[position for position, _ in given.items])
+    if json:
+        for line in fates.of_given_as_json(given, result):
+            screen.emit(line)
+    else:
+        screen.show(*fates.of_given(given, result))
+    lost = result.counts.get(Fate.DEAD_LETTER, 0) + result.counts.get(
+        Fate.UNACCOUNTED, 0
+    )
+    return Exit.FAULT if given.refused or lost else Exit.OK
+
+
+def _report_published(at: Context, given: Given, *, json: bool) -> Exit:
+    """Tell where the items lie; nobody has looked at them yet."""
+    if json:
+        for line in fates.published_as_json(given):
+            screen.emit(line)
+    else:
+        screen.show(*fates.published(given))
+        if at.settings.mode == "embedded" and not worker_runs(
+            at.settings.data_folder / FILE_NAME
+        ):
+            screen.complain(
+                "wirewatch: no worker runs on this data folder: the next 'run' or "
+                "'ingest' handles them"
+            )
+    return Exit.FAULT if given.refused else Exit.OK
