@@ -59,6 +59,8 @@ from streams.topics import (
 )
 
 
+__all__ = ["Audit", "Fate", "Reason", "Verdict", "audit", "wait"]
+
 UNACCOUNTED_MAX = 100
 HELD_CHUNK = 500
 LOOK_S = 0.1
