@@ -44,6 +44,9 @@ SUPPORT_MIN_OF = (
 HAUSA_SUPPORT_MIN = 0.2
 HAUSA_LEAD = 0.08
 HAUSA_OWN_MIN = 2
+#: Letters of African alphabets that no language of langdetect is written with.
+FOREIGN_LETTERS = frozenset("ɓɗƙƴŋɲɛɔǝəɩʋɖƒɣƁƊƘƳŊƝƐƆƎƏƖƲƉƑƔ")
+FOREIGN_MIN = 2
 _NEIGHBOURS_OF_HAUSA = ("en", "es", "fr", "id", "it", "pcm", "pt", "so", "sw")
 #: Nigerian Pidgin: langdetect calls it English, and most of its words are.
 PIDGIN_SHARE_MAX = 0.04
@@ -90,9 +93,9 @@ def detect(text: str, hint: str = "") -> Language:
         return _from_hint(hint, script) if letters else Language()
     words = [word.form for sentence in sentences(read) for word in sentence]
     support = _support(words)
-    guess = _hausa(read, words, support, script) or _believed(
-        _guess(read), support, script
-    )
+    guess = _hausa(read, words, support, script)
+    if guess is None and sum(map(FOREIGN_LETTERS.__contains__, read)) < FOREIGN_MIN:
+        guess = _believed(_guess(read), support, script)
     if guess is None:
         if letters < SHORT_LETTERS:
             return _from_hint(hint, script)
