@@ -61,6 +61,9 @@ lock: setup  ## pin the dependencies anew; LOCK_ARGS=--upgrade takes newer versi
 image:  ## the container image that docker-compose.yml runs
 	docker build --tag wirewatch .
 
+schemas: setup  ## docs/asyncapi.json and docs/schemas/, from the records and topics
+	$(BIN)/python -m streams.schema docs
+
 clean:  ## remove what the targets above made, but no data
 	test ! -x $(BIN)/python || $(BIN)/python -m tests.servers stop
 	rm -rf $(VENV) .servers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
