@@ -177,7 +177,7 @@ class ElasticIndex:
                     ignore_unavailable=True,
                     allow_partial_search_results=False,
                     query={"ids": {"values": list(idents[start : start + _IDS_MAX])}},
-                    source=list(Header.__struct_fields__),
+                    source={"includes": list(Header.__struct_fields__)},
                     size=_IDS_MAX,
                 )
                 for hit in found["hits"]["hits"]:
@@ -266,7 +266,7 @@ class ElasticIndex:
         return schema.load(kind, prefix=self._prefix, replicas=self._settings.replicas)
 
     def _template_name(self, kind: Kind) -> str:
-        return f"wirewatch-{self._alias(kind)}"
+        return f"{self._prefix}wirewatch-{kind}"
 
     async def _prepare_template(
         self, kind: Kind, template: dict[str, Any]
@@ -386,7 +386,8 @@ class ElasticIndex:
         return _Operation(at, _encode(action), body)
 
     async def _bulk(self, chunk: Sequence[_Operation]) -> list[tuple[int, Fate]]:
-        lines = [line for one in chunk for line in (one.action, one.body)]
+        # Encoded already; the client passes bytes on as they are.
+        lines: list[Any] = [part for one in chunk for part in (one.action, one.body)]
         try:
             with _translated():
                 answer = await self._client.bulk(operations=lines)

@@ -260,21 +260,24 @@ class EmbeddedIndex:
         return [f"built the search index anew: {count} records ({held[1]} before)"]
 
     def _check(self) -> list[str]:
-        with _translated(self._path):
-            try:
-                connection = self._open_reader()
-            except IndexUnavailableError as error:
-                return [str(error)]
-            try:
-                faults = [
-                    str(line)
-                    for (line,) in connection.execute("PRAGMA quick_check(5)")
-                    if line != "ok"
-                ]
-            finally:
-                connection.close()
+        try:
+            with _translated(self._path):
+                return self._faults()
+        except (IndexUnavailableError, LogDamagedError) as error:
+            return [str(error)]
+
+    def _faults(self) -> list[str]:
+        connection = self._open_reader()
+        try:
+            lines = connection.execute("PRAGMA quick_check(5)").fetchall()
+        finally:
+            connection.close()
         remedy = "stop, move the file away and replay the topics `items`, `incidents`"
-        return [f"{self._path} is damaged: {fault}; {remedy}" for fault in faults]
+        return [
+            f"{self._path} is damaged: {line}; {remedy}"
+            for (line,) in lines
+            if line != "ok"
+        ]
 
     def _close(self) -> None:
         self._writer.shutdown()
