@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 LOCK_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fmt bench servers stop-servers lock image clean
+.PHONY: help setup run test lint fmt bench servers stop-servers lock image schemas clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
