@@ -13,7 +13,7 @@ import math
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain, repeat
+from itertools import chain, product, repeat
 from typing import Literal, NamedTuple
 
 from streams.annotate import concepts
@@ -37,7 +37,7 @@ MARGIN_MIN = 1.8
 #: A class is named beside the main one if it has this share of its evidence.
 OTHER_SHARE = 0.6
 OTHER_MIN = 1.0
-SPANS_MAX = 8
+SPANS_MAX = 12
 #: Of one concept, so that a list of names does not crowd out the verb.
 WORDS_MAX = 2
 #: Confidence over the margin: a logistic curve through what was measured.
@@ -56,16 +56,18 @@ _Mentions = Mapping[str, Sequence[tuple[int, Span]]]
 
 
 class _Sentence(NamedTuple):
+    field: _FieldName
     weight: float
     mentions: _Mentions
 
 
 class _Evidence(NamedTuple):
-    """A rule where it is strongest: the weight it gives there."""
+    """A rule that holds, and the weight that it gives where it is strongest."""
 
     rule: Rule
     weight: float
-    sentence: _Sentence
+    #: Where it is strongest first; at most one of the title, and one of the text.
+    sentences: tuple[_Sentence, ...]
 
 
 def classify(title: str, text: str, language: str) -> tuple[Event, ...]:
@@ -124,15 +126,15 @@ def _why(decided: Sequence[_Evidence]) -> tuple[Span, ...]:
     """Return the words behind *decided*, strongest evidence first, each once."""
     spans: dict[Span, None] = {}
     for item in sorted(decided, key=lambda item: -item.weight):
-        for concept in item.rule.concepts:
-            words = item.sentence.mentions[concept][:WORDS_MAX]
+        for sentence, concept in product(item.sentences, item.rule.concepts):
+            words = sentence.mentions[concept][:WORDS_MAX]
             spans.update(dict.fromkeys(span for _, span in words))
     return tuple(list(spans)[:SPANS_MAX])
 
 
 def _modality(decided: Sequence[_Evidence]) -> Modality:
     """Return what the strongest sentence says of its event: retold, or happened."""
-    strongest = max(decided, key=lambda item: item.weight).sentence
+    strongest = max(decided, key=lambda item: item.weight).sentences[0]
     for concept, modality in _MODALITIES:
         if concept in strongest.mentions:
             return modality
@@ -140,15 +142,20 @@ def _modality(decided: Sequence[_Evidence]) -> Modality:
 
 
 def _evidence(found: Sequence[_Sentence]) -> Iterator[_Evidence]:
-    """Yield each rule that holds anywhere, once, where it is strongest."""
+    """Yield each rule that holds anywhere, once."""
     by_weight = sorted(found, key=lambda sentence: -sentence.weight)
     for rule, needed in _rules():
+        holds: dict[_FieldName, _Sentence] = {}
         for sentence in by_weight:
-            if needed <= sentence.mentions.keys() and _near(
-                rule.concepts, sentence.mentions
+            if (
+                needed <= sentence.mentions.keys()
+                and sentence.field not in holds
+                and _near(rule.concepts, sentence.mentions)
             ):
-                yield _Evidence(rule, rule.weight * sentence.weight, sentence)
-                break
+                holds[sentence.field] = sentence
+        if holds:
+            told = tuple(holds.values())
+            yield _Evidence(rule, rule.weight * told[0].weight, told)
 
 
 @cache
@@ -170,7 +177,7 @@ def _near(rule: Sequence[str], mentions: _Mentions) -> bool:
 
 def _sentences(title: str, text: str, lexicon: concepts.Lexicon) -> list[_Sentence]:
     read = [
-        _Sentence(TITLE_WEIGHT, _mentions("title", words, lexicon))
+        _Sentence("title", TITLE_WEIGHT, _mentions("title", words, lexicon))
         for words in sentences(title)
     ]
     body = text[:READ_MAX]
@@ -184,7 +191,9 @@ def _sentences(title: str, text: str, lexicon: concepts.Lexicon) -> list[_Senten
     # A greeting or a dateline says nothing, and takes no sentence's place.
     telling = [mentions for mentions in spoken if mentions]
     weights = chain(SENTENCE_WEIGHTS, repeat(SENTENCE_WEIGHTS[-1]))
-    return read + [_Sentence(w, m) for m, w in zip(telling, weights, strict=False)]
+    return read + [
+        _Sentence("text", w, m) for m, w in zip(telling, weights, strict=False)
+    ]
 
 
 def _mentions(

@@ -78,6 +78,11 @@ def test_the_deciding_words_are_named() -> None:
     assert {"Prêtre", "enlevé"} <= words
 
 
+def test_the_text_is_named_beside_a_title_that_says_it_all() -> None:
+    (event,) = classify("Bomb kills two", "A bomb killed two men at noon.", "en")
+    assert {span.field for span in event.incident_class.why} == {"title", "text"}
+
+
 def test_an_anniversary_is_retold() -> None:
     text = "Ten years ago a bomb killed 40 people and wounded 90 in the market."
     (event,) = classify("", text, "en") or (None,)
