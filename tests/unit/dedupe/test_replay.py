@@ -210,7 +210,7 @@ def named(item: RawItem) -> list[tuple[str, str]]:
 def model(raw: Iterable[RawItem]) -> list[tuple[int, str, str, str, frozenset[str]]]:
     """Return (revision, state, text, source, other sources) of each emission."""
     known: list[Known] = []
-    emitted = []
+    emitted: list[tuple[int, str, str, str, frozenset[str]]] = []
     for item in raw:
         names = named(item)
         mine = [one for one in known if one.publisher == item.publisher]
