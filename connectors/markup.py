@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
-from html.parser import HTMLParser
+from collections.abc import Iterator
+from html import unescape
+from typing import NamedTuple
 
 
 #: Elements that start and end a line of their own.
@@ -30,6 +32,20 @@ HIDDEN = frozenset(
         *("applet", "svg", "math", "canvas", "audio", "video", "map", "select"),
     }
 )
+#: Elements in which no other begins: only their own end tag counts.
+RAW_TEXT = {
+    name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE)
+    for name in ("script", "style")
+}
+CDATA = "<![CDATA["
+
+_KIND = re.compile(
+    r"""<(?: (?P<closes>/)? (?P<name>[A-Za-z][^\s/<>]*) | !-- | !\[CDATA\[ | [!?] | /(?=[^\s]) )""",
+    re.VERBOSE,
+)
+_ENDS = {"<!--": "-->", CDATA: "]]>"}
+_ATTRIBUTES = re.compile(r"""(?>"[^"]*"|'[^']*'|[^"'>])*+>""")
+
 #: C0 and C1 controls but tab and line feed, and what is never a character.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _SPACES = re.compile(r"[^\S\n]+")
@@ -40,14 +56,13 @@ _EMPTY_LINES = re.compile(r"\n{3,}")
 def to_text(html: str) -> str:
     """Return what a reader sees of *html*: blocks on lines of their own, spaces tidied.
 
-    Takes any string; broken markup gives what browsers would show, roughly.
+    Takes any string; broken markup gives what browsers would show, roughly. Takes time
+    in proportion to its length, whatever it is (html.parser does not: a megabyte of
+    "<a " keeps it busy for hours).
     """
     if "<" not in html and "&" not in html:
         return tidy(html)
-    reducer = _Reducer()
-    reducer.feed(html)
-    reducer.close()
-    return tidy("".join(reducer.parts))
+    return tidy("".join(_parts(html)))
 
 
 def tidy(text: str) -> str:
@@ -62,56 +77,92 @@ def one_line(text: str) -> str:
     return " ".join(_CONTROLS.sub("", text).split())
 
 
-class _Reducer(HTMLParser):
-    """Collects the text of a document."""
+class _Tag(NamedTuple):
+    name: str
+    opens: bool
+    #: Where it stands in the document.
+    start: int
+    end: int
+
+
+class _Hiding:
+    """Follows whether we are in a hidden element: its name, and how many are open."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        #: The hidden element that we are in, and how many of its kind are open.
-        self._hidden = ""
+        self.name = ""
         self._depth = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """See HTMLParser."""
-        del attrs
-        if self._hidden == "head" and tag == "body":
-            self._hidden = ""  # nobody has to close the head
-        if self._hidden:
-            self._depth += tag == self._hidden
-        elif tag in HIDDEN:
-            self._hidden, self._depth = tag, 1
-        else:
-            self._separate(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """See HTMLParser; in HTML ``<p/>`` opens, but nobody who writes it means that."""
-        del attrs
-        if not self._hidden:
-            self._separate(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        """See HTMLParser."""
-        if not self._hidden:
-            self._separate(tag)
-        elif tag == self._hidden:
-            self._depth -= 1
+    def shows(self, tag: _Tag) -> bool:
+        """Take note of *tag*; return whether it is to be seen itself."""
+        if self.name == "head" and tag.name == "body":
+            self.name = ""  # nobody has to close the head
+        if self.name:
+            if tag.name == self.name:
+                self._depth += 1 if tag.opens else -1
             if not self._depth:
-                self._hidden = ""
+                self.name = ""
+            return False
+        if tag.name in HIDDEN and tag.opens:
+            self.name, self._depth = tag.name, 1
+            return False
+        return True
 
-    def handle_data(self, data: str) -> None:
-        """See HTMLParser."""
-        if not self._hidden:
-            # A line feed in the source is a space on the page.
-            self.parts.append(data.replace("\n", " ").replace("\r", " "))
 
-    def unknown_decl(self, data: str) -> None:
-        """See HTMLParser; CDATA in HTML is text that somebody wrapped once too often."""
-        if data.startswith("CDATA[") and not self._hidden:
-            self.parts.append(data.removeprefix("CDATA["))
+def _parts(html: str) -> Iterator[str]:
+    """Yield the text of *html*, with separators where elements stand apart."""
+    at = 0
+    hiding = _Hiding()
+    for tag in _tags(html):
+        if not hiding.name:
+            yield _unescaped(html[at : tag.start])
+        at = tag.end
+        if hiding.shows(tag):
+            yield _separator(html, tag)
+    if not hiding.name:
+        yield _unescaped(html[at:])
 
-    def _separate(self, tag: str) -> None:
-        if tag in BLOCKS:
-            self.parts.append("\n")
-        elif tag in CELLS:
-            self.parts.append(" ")
+
+def _separator(html: str, tag: _Tag) -> str:
+    if tag.name == CDATA:
+        # In HTML it is text that somebody wrapped once too often.
+        return _unescaped(html[tag.start + len(CDATA) : tag.end].removesuffix("]]>"))
+    if tag.name in BLOCKS:
+        return "\n"
+    return " " if tag.name in CELLS else ""
+
+
+def _tags(html: str) -> Iterator[_Tag]:
+    """Yield the tags of *html* in order, comments among them as tags without a name."""
+    at = 0
+    quotes_matter = True
+    while (start := html.find("<", at)) >= 0:
+        kind = _KIND.match(html, start)
+        if kind is None:
+            at = start + 1  # a mere "less than"
+            continue
+        name = kind["name"].lower() if kind["name"] else kind[0]
+        closing = _ENDS.get(name, ">")
+        at = _past(html, kind.end(), closing)
+        if kind["name"] and quotes_matter:
+            quoted = _ATTRIBUTES.match(html, kind.end())
+            # A quote that is never closed would swallow the rest, and looking for its
+            # end again at each tag would take for ever: from here quotes are letters.
+            quotes_matter = quoted is not None
+            at = quoted.end() if quoted else at
+        closes_itself = html[at - 2 : at] == "/>"
+        opens = not kind["closes"]
+        hides_nothing = closes_itself and name in HIDDEN
+        yield _Tag("" if hides_nothing else name, opens, start, at)
+        if opens and not closes_itself and name in RAW_TEXT:
+            end = RAW_TEXT[name].search(html, at)
+            at = end.start() if end else len(html)
+
+
+def _past(html: str, at: int, closing: str) -> int:
+    end = html.find(closing, at)
+    return len(html) if end < 0 else end + len(closing)
+
+
+def _unescaped(text: str) -> str:
+    # A line feed in the source is a space on the page.
+    return unescape(text.replace("\n", " ").replace("\r", " "))

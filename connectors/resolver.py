@@ -10,13 +10,21 @@ import asyncio
 import socket
 import threading
 
+from collections.abc import Sequence
+
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 
 #: Look-ups under way at once; each holds a thread until the system gives up on it.
 PARALLEL_MAX = 64
 
-AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
+AddressInfo = tuple[
+    socket.AddressFamily,
+    socket.SocketKind,
+    int,
+    str,
+    tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes],
+]
 
 
 class DaemonResolver(AbstractResolver):
@@ -38,7 +46,7 @@ class DaemonResolver(AbstractResolver):
             ResolveResult(
                 hostname=host,
                 host=str(address[0]),
-                port=address[1],
+                port=port,
                 family=kind,
                 proto=protocol,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
@@ -50,11 +58,11 @@ class DaemonResolver(AbstractResolver):
         """Nothing is held open."""
 
 
-async def _in_daemon_thread(host: str, port: int, family: int) -> list[AddressInfo]:
+async def _in_daemon_thread(host: str, port: int, family: int) -> Sequence[AddressInfo]:
     loop = asyncio.get_running_loop()
-    answer: asyncio.Future[list[AddressInfo]] = loop.create_future()
+    answer: asyncio.Future[Sequence[AddressInfo]] = loop.create_future()
 
-    def settle(found: list[AddressInfo] | None, error: OSError | None) -> None:
+    def settle(found: Sequence[AddressInfo] | None, error: OSError | None) -> None:
         if answer.done():
             return
         if error is not None:
@@ -63,16 +71,12 @@ async def _in_daemon_thread(host: str, port: int, family: int) -> list[AddressIn
             answer.set_result(found or [])
 
     def look_up() -> None:
-        found: list[AddressInfo] | None = None
+        found: Sequence[AddressInfo] | None = None
         failure: OSError | None = None
         try:
-            found = [
-                (int(kind), int(of), protocol, name, address)
-                for kind, of, protocol, name, address in socket.getaddrinfo(
-                    host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
-                )
-                if kind in {socket.AF_INET, socket.AF_INET6}
-            ]
+            found = socket.getaddrinfo(
+                host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
+            )
         except OSError as error:
             failure = error
         except UnicodeError as error:

@@ -165,7 +165,7 @@ class Pool:
         except (TimeoutError, _WorkerDiedError) as failure:
             self._end(worker)
             raise PoolBrokenError(
-                f"a worker of {self._name!r} does not start: {failure or 'no answer'}"
+                f"a worker of {self._name!r} does not start: {failure!r}"
             ) from failure
         except BaseException:
             self._end(worker)
@@ -322,7 +322,7 @@ def _portable(error: Exception) -> Exception:
     """Return *error*, or what can be said of it if it does not survive pickling."""
     note = "in the worker:\n" + "".join(traceback.format_exception(error))
     try:
-        copied = _loads(pickle.dumps(error))
+        copied: Exception = _loads(pickle.dumps(error))
         assert isinstance(copied, Exception)
     except Exception:  # noqa: BLE001 - pickle raises what an object's hooks raise
         copied = RuntimeError(f"{type(error).__name__}: {error}")

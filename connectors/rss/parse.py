@@ -99,7 +99,7 @@ def _entry(entry: Mapping[str, Any], *, atom: bool) -> Entry:
         # What feedparser calls updated is dc:date, RSS's date of publication.
         published, updated = updated, None
     return Entry(
-        guid=_text(dict.get(entry, "id")),  # type: ignore[arg-type]
+        guid=_text(entry.get("id")),
         link=_text(entry.get("link")),
         title=one_line(_plain(entry, "title")),
         text=_body(entry),
@@ -137,13 +137,13 @@ def _reduced(detail: Mapping[str, Any]) -> str:
 
 def _escaped(value: str) -> bool:
     """Whether plain text is markup that was escaped once too often."""
-    return bool(re.search(r"</\w+>|<\w+[^<>]*/>|<br>|&(?:#\d+|#x[\da-f]+|\w+);", value))
+    return bool(re.search(r"</\w+>|<\w[^<>]*/>|<br>|&(?:#\d+|#x[\da-f]+|\w+);", value))
 
 
 def _moment(entry: Mapping[str, Any], name: str) -> datetime | None:
     # Not entry.get: feedparser answers with another date, and warns.
-    value: time.struct_time | None = dict.get(entry, name)  # type: ignore[arg-type]
-    if value is None:
+    value = dict(entry).get(name)
+    if not isinstance(value, time.struct_time):
         return None
     try:
         return datetime.fromtimestamp(calendar.timegm(value), UTC)

@@ -1,6 +1,8 @@
 import gzip
 import zlib
 
+from collections.abc import Callable
+
 import pytest
 
 from hypothesis import given
@@ -15,7 +17,7 @@ def raw_deflate(data: bytes) -> bytes:
     return compressor.compress(data) + compressor.flush()
 
 
-ENCODERS = {
+ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "": lambda data: data,
     "identity": lambda data: data,
     "gzip": gzip.compress,

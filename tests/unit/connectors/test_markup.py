@@ -50,3 +50,35 @@ def test_words_without_markup_are_kept(text: str) -> None:
 
 def test_lone_surrogates_and_escape_codes_are_taken_out() -> None:
     assert one_line("a\ud800b\x1b[31mc\x9b") == "ab[31mc"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<a ",
+        "<a b='",
+        "<",
+        "</",
+        "<!--",
+        "<![",
+        "<?",
+        "<div>",
+        "<script>",
+        "&#",
+        "&amp",
+        "</a <",
+    ],
+)
+def test_a_megabyte_of_anything_takes_no_time(piece: str) -> None:
+    to_text(piece * (500_000 // len(piece)))
+
+
+def test_a_quote_that_is_never_closed_costs_one_tag() -> None:
+    assert to_text('<p>a<a href="x>b</a> <i class=y>c</i>') == "abc".replace(
+        "bc", "b c"
+    )
+
+
+def test_a_tag_that_is_cut_off_at_the_end_is_no_text() -> None:
+    assert to_text('<p>read <a href="https://e.org/') == "read"
