@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from connectors.markup import one_line, to_text
 from streams.records import Segment
 
 
@@ -13,6 +14,15 @@ class Cues(NamedTuple):
     segments: tuple[Segment, ...]
     #: Cues that could not be read.
     broken: int
+
+
+def spoken(text: str) -> str:
+    """Return the words of a cue's *text*, whose tags are gone, on one line.
+
+    A "<" that nothing closes is no tag: the words after it were said.
+    """
+    closed = text.rfind(">") + 1
+    return one_line(to_text(text[:closed] + text[closed:].replace("<", "&lt;")))
 
 
 def decode(data: bytes) -> str:

@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from connectors.markup import one_line, to_text
-from connectors.radio.formats.cues import Cues
+from connectors.radio.formats.cues import Cues, spoken
 from streams.records import Segment
 
 
@@ -55,7 +54,7 @@ def _blocks(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
 
 def _said(lines: list[str]) -> str:
     joined = _STYLES.sub("", " ".join(lines))
-    return one_line(to_text(joined))
+    return spoken(joined)
 
 
 def _seconds(fields: tuple[str | None, ...]) -> float:

@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from connectors.markup import one_line, to_text
-from connectors.radio.formats.cues import Cues
+from connectors.radio.formats.cues import Cues, spoken
 from streams.records import Segment
 
 
@@ -90,16 +89,12 @@ def _voices(payload: str) -> Iterator[tuple[str, str]]:
         closing, name, annotation = tag.groups()
         if name != "v":
             continue
-        if words := _readable(said):
+        if words := spoken(said):
             yield speaker, words
         said = ""
-        speaker = "" if closing else _readable(annotation or "")
-    if words := _readable(said + payload[at:]):
+        speaker = "" if closing else spoken(annotation or "")
+    if words := spoken(said + payload[at:]):
         yield speaker, words
-
-
-def _readable(text: str) -> str:
-    return one_line(to_text(text))
 
 
 def _seconds(fields: tuple[str | None, ...]) -> float:

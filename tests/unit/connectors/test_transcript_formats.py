@@ -160,6 +160,15 @@ def test_any_text_is_read_without_a_crash(text: str) -> None:
             assert segment.text == " ".join(segment.text.split()) != ""
 
 
+def test_words_after_a_tag_that_is_never_closed_are_kept() -> None:
+    for text in (
+        "WEBVTT\n\n00:00.000 --> 00:01.000\n<b>a</b> <i and b",
+        "1\n00:00:00,000 --> 00:00:01,000\n<b>a</b> <i and b",
+    ):
+        ((segment,), _) = detect.read(text.encode())
+        assert segment.text == "a <i and b"
+
+
 def test_a_long_line_of_blanks_costs_no_time() -> None:
     detect.recognise(b" \n" * 100_000)
     srt.parse(" " * 1_000_000 + "-->" + " " * 1_000_000)
