@@ -75,7 +75,8 @@ async def _until_stopped(
 ) -> None:
     starting = asyncio.ensure_future(_started(apps))
     stopping = asyncio.ensure_future(stop.wait())
-    crashes = [asyncio.ensure_future(app.wait_until_stopped()) for app in apps]
+    # Faust's own wait_until_stopped leaves tasks behind when it is cancelled.
+    crashes = [asyncio.ensure_future(app._crashed.wait()) for app in apps]  # noqa: SLF001
     waiting = {starting, stopping, failed, *crashes}
     try:
         while True:

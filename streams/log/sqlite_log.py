@@ -278,7 +278,10 @@ class SqliteLog:
             if at in self._ends:  # else the next reader asks the file
                 self._ends[at] = max(self._ends[at], start + len(rows[at]))
         self._wake()
-        return [Position(*at, starts[at] + index) for at, index in places]
+        return [
+            Position(topic, partition, starts[topic, partition] + index)
+            for (topic, partition), index in places
+        ]
 
     def _rows(
         self, outputs: Sequence[Output]
@@ -287,27 +290,32 @@ class SqliteLog:
         places: list[tuple[TopicPartition, int]] = []
         rows: dict[TopicPartition, list[_Row]] = {}
         now_ms = int(time.time() * 1000)
-        for o in outputs:
-            count = self.partitions(o.topic)
-            if not count:
-                raise TopicMismatchError(
-                    f"there is no topic {o.topic!r} in {self.path}: run "
-                    "'wirewatch topics create'"
-                )
-            partition = (
-                partition_of(o.key, count) if o.partition is None else o.partition
-            )
+        counts: dict[str, int] = {}
+        for topic, key, value, headers, given, stamp_ms in outputs:
+            count = counts.get(topic) or self._count(topic, counts)
+            partition = partition_of(key, count) if given is None else given
             if not 0 <= partition < count:
                 raise TopicMismatchError(
-                    f"{o.topic}/{partition} does not exist in {self.path}: the topic "
+                    f"{topic}/{partition} does not exist in {self.path}: the topic "
                     f"has {count} partitions"
                 )
-            at = (o.topic, partition)
-            batch = rows.setdefault(at, [])
+            at = (topic, partition)
+            batch = rows.get(at)
+            if batch is None:
+                batch = rows[at] = []
             places.append((at, len(batch)))
-            headers = _encode_headers(o.headers) if o.headers else None
-            batch.append((o.timestamp_ms or now_ms, o.key, o.value, headers))
+            encoded = _encode_headers(headers) if headers else None
+            batch.append((stamp_ms or now_ms, key, value, encoded))
         return places, rows
+
+    def _count(self, topic: str, counts: dict[str, int]) -> int:
+        count = counts[topic] = self.partitions(topic)
+        if not count:
+            raise TopicMismatchError(
+                f"there is no topic {topic!r} in {self.path}: run 'wirewatch topics "
+                "create'"
+            )
+        return count
 
     # -- the one writer ----------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""Speed, measured by commands; never part of the test run. ``python -m bench`` runs all."""
