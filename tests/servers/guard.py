@@ -29,10 +29,12 @@ LOOK_EVERY_S = 0.2
 class Orders(TypedDict):
     """What a guard is told, as JSON."""
 
+    #: Run to its end before the command, such as what formats a folder; may be empty.
+    before: list[str]
     command: list[str]
     cwd: str
     env: dict[str, str]
-    #: Run the command as this user; None: as the one who asks.
+    #: Run the commands as this user; None: as the one who asks.
     user: str | None
     #: Appended to.
     log: str
@@ -42,35 +44,71 @@ class Orders(TypedDict):
     folder: str
 
 
-class _Asked:
-    """Becomes true when a SIGTERM arrives."""
+class Unwanted(Exception):  # noqa: N818 - not an error: the other way for a server to end
+    """Nobody wants the server any more."""
+
+
+class Asker:
+    """Whoever asked for the server: it is gone, or says so by SIGTERM, or wants it."""
 
     def __init__(self) -> None:
-        self.to_end = False
+        self._parent = os.getppid()
+        self._asked_to_end = False
         signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
-        self.to_end = True
+        self._asked_to_end = True
+
+    def tell(self, pid: int) -> None:
+        """Say which process the server is."""
+        try:
+            os.write(sys.stdout.fileno(), b"%d\n" % pid)
+        except BrokenPipeError:
+            raise Unwanted from None
+
+    def check(self) -> None:
+        """Wait a moment; raise Unwanted when the server is not wanted any more."""
+        ended, _, _ = select.select([sys.stdin], [], [], LOOK_EVERY_S)
+        if ended or self._asked_to_end or os.getppid() != self._parent:
+            raise Unwanted
 
 
 def main(orders: Orders) -> int:
     """Watch over one server until it ends, or until nobody wants it any more."""
-    parent = os.getppid()
-    asked = _Asked()
-    server = _start(orders)
-    print(server.pid, flush=True)  # noqa: T201 - the test run reads it from the pipe
-    while server.poll() is None:
-        ended, _, _ = select.select([sys.stdin], [], [], LOOK_EVERY_S)
-        if ended or asked.to_end or os.getppid() != parent:
-            _end(server, orders)
-            return 0
+    asker = Asker()
+    try:
+        if orders["before"]:
+            code = _watch(_start(orders["before"], orders), asker)
+            if code != 0:
+                return code
+        server = _start(orders["command"], orders)
+        return _watch(server, asker, told=True)
+    except Unwanted:
+        if orders["ending"]:
+            subprocess.run(orders["ending"], check=False, capture_output=True)
+        shutil.rmtree(orders["folder"], ignore_errors=True)
+        return 0
+
+
+def _watch(server: subprocess.Popen[bytes], asker: Asker, *, told: bool = False) -> int:
+    """Return the exit code of *server*; kill it and raise Unwanted if it is unwanted."""
+    try:
+        if told:
+            asker.tell(server.pid)
+        while server.poll() is None:
+            asker.check()
+    except Unwanted:
+        # With its children, and also when it is paused.
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+        raise
     return server.returncode
 
 
-def _start(orders: Orders) -> subprocess.Popen[bytes]:
+def _start(command: list[str], orders: Orders) -> subprocess.Popen[bytes]:
     with Path(orders["log"]).open("ab") as log:
         return subprocess.Popen(
-            orders["command"],
+            command,
             cwd=orders["cwd"],
             env=orders["env"],
             stdin=subprocess.DEVNULL,
@@ -92,14 +130,6 @@ def _identity(user: str | None) -> _Identity:
         return {}
     entry = pwd.getpwnam(user)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
-
-def _end(server: subprocess.Popen[bytes], orders: Orders) -> None:
-    os.killpg(server.pid, signal.SIGKILL)  # its children too; also when it is stopped
-    server.wait()
-    if orders["ending"]:
-        subprocess.run(orders["ending"], check=False, capture_output=True)
-    shutil.rmtree(orders["folder"], ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ class Runner(ABC):
         self._guard: subprocess.Popen[bytes] | None = None
         self._pid = 0
         self._log_start = 0
+        self._started = False
         self._ended = False
         #: A test run may be interrupted while a thread of it is starting a server.
         self._lock = threading.Lock()
@@ -41,17 +42,20 @@ class Runner(ABC):
             assert not self.running(), "it runs already"
             self._release()
             self._log_start = self.log.stat().st_size if self.log.exists() else 0
-            self._guard = subprocess.Popen(
-                [sys.executable, "-IS", guard.__file__, json.dumps(self._orders())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C in a terminal is not for it
-            )
+            with self.log.open("ab") as log:
+                self._guard = subprocess.Popen(
+                    [sys.executable, "-IS", guard.__file__, json.dumps(self._orders())],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    start_new_session=True,  # Ctrl-C in a terminal is not for it
+                )
             assert self._guard.stdout is not None
-            first = self._guard.stdout.readline()
-            if not first:
-                raise ServerError(f"cannot run {self._orders()['command'][0]}")
-            self._pid = int(first)
+            pid = self._guard.stdout.readline()
+            if not pid:
+                raise ServerError(f"cannot be run: {self.printed()[-1000:]}")
+            self._pid = int(pid)
+            self._started = True
 
     def running(self) -> bool:
         """Tell whether the server runs (or is paused)."""
@@ -124,15 +128,7 @@ class Process(Runner):
         self._cwd = cwd or folder
         self._env = {"PATH": os.environ.get("PATH", os.defpath)} | (env or {})
         self._user = user
-        self._before = before
-
-    def start(self) -> None:
-        """Start it; the first time after the command that prepares its folder."""
-        if self._before is not None:
-            with self.log.open("ab") as log:
-                subprocess.run(self._before, check=True, stdout=log, stderr=log)
-            self._before = None
-        super().start()
+        self._before = before or []
 
     def pause(self) -> None:
         """Send SIGSTOP."""
@@ -147,6 +143,7 @@ class Process(Runner):
 
     def _orders(self) -> guard.Orders:
         return {
+            "before": [] if self._started else self._before,
             "command": self._command,
             "cwd": str(self._cwd),
             "env": self._env,
@@ -189,6 +186,7 @@ class Container(Runner):
 
     def _orders(self) -> guard.Orders:
         return {
+            "before": [],
             "command": [self._engine, "start", "--attach", self._name],
             "cwd": str(self.folder),
             "env": dict(os.environ),  # DOCKER_HOST and its like

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.servers import guard
 from tests.servers.errors import ServerError
 from tests.servers.runners import Process
 
@@ -43,6 +46,22 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "server"
     folder.mkdir()
     return folder
+
+
+def test_a_guard_that_was_orphaned_from_the_start_runs_nothing_on(
+    folder: Path,
+) -> None:
+    orders = Process(folder, [sys.executable, "-c", SERVER])._orders()
+    reader, writer = os.pipe()
+    os.close(reader)  # whoever asked is gone before it can be told
+    with subprocess.Popen(
+        [sys.executable, "-IS", guard.__file__, json.dumps(orders)],
+        stdin=subprocess.PIPE,
+        stdout=writer,
+    ) as guarding:
+        os.close(writer)
+        assert guarding.wait(WAIT_S) == 0
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -99,7 +118,32 @@ def test_printed_is_what_was_logged_since_the_last_start(folder: Path) -> None:
 
 def test_a_server_that_cannot_be_run_is_an_error(folder: Path) -> None:
     server = Process(folder, ["/no/such/command"])
-    with pytest.raises(ServerError, match="cannot run /no/such/command"):
+    with pytest.raises(ServerError, match=r"cannot be run: (?s:.*)/no/such/command"):
+        server.start()
+    server.end()
+
+
+def test_what_comes_before_a_server_is_done_once(folder: Path) -> None:
+    note = "open('notes', 'a').write('x')"
+    server = Process(
+        folder,
+        [sys.executable, "-c", SERVER],
+        before=[sys.executable, "-c", note],
+    )
+    server.start()
+    server.kill()
+    server.start()
+    assert (folder / "notes").read_text() == "x"
+    server.end()
+
+
+def test_a_server_is_not_run_when_what_comes_before_it_fails(folder: Path) -> None:
+    server = Process(
+        folder,
+        [sys.executable, "-c", SERVER],
+        before=[sys.executable, "-c", "raise SystemExit('no room')"],
+    )
+    with pytest.raises(ServerError, match="no room"):
         server.start()
     server.end()
 
