@@ -388,8 +388,8 @@ def _pattern() -> re.Pattern[str]:
 
 @cache
 def _chunk_pattern() -> re.Pattern[str]:
-    """Return the pattern of words with all that :data:`UNIFIED` may take out of them."""
+    """Return the pattern of words with all that :data:`UNIFIED` takes out of them."""
     one, basic, other = _classes()
-    return re.compile(
-        f"[{basic}{''.join(UNIFIED)}]+|[{one}]|(?=[{_ranges(_PLANES[1:])}])[{other}]+"
-    )
+    out = _ranges(_DROPPED)
+    above = _ranges(_PLANES[1:])
+    return re.compile(f"[{basic}{out}]+|[{one}]|(?=[{above}])[{other}{out}]+")

@@ -1,11 +1,11 @@
 """Words that Lucene's Snowball stems otherwise than Snowball's own 3.1 release.
 
-Lucene 10 carries an older release of the English and French algorithms. These are all
-the words that differ among 300,000 of news text in many languages; the Elasticsearch
+Lucene 10 carries an older release of the English and French algorithms. These are
+the words (names aside) that differ among 300,000 of news text; the Elasticsearch
 analyzers are told them (``stemmer_override``), so that both indices use the newer,
 better stems: *international* is no longer found by *intern*, and *française* is found by
-*français*. German differs in too many words to list, nearly all nouns in -et(s)
-(*Budget*): there the two indices may answer differently.
+*français*. German differs in too many words to list, nearly all in -et and -erin(nen)
+(*Budget*, *Lehrerinnen*): there the two indices may answer differently.
 """
 
 from __future__ import annotations

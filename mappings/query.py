@@ -237,15 +237,13 @@ class _Parser:
         pending: _Token | None = None
         while (token := self._peek()) is not None and token.kind not in (")", "or"):
             if token.kind == "and":
-                if not parts or pending is not None:
-                    break
+                misplaced = not parts or pending is not None
                 pending = self._take("and")
-                continue
-            if (part := self._one()) is not None:
+                if misplaced:
+                    break
+            elif (part := self._one()) is not None:
                 parts.append(part)
                 pending = None
-        if pending is None and token is not None and token.kind == "and":
-            pending = token
         if pending is not None:
             raise QueryError(
                 'AND stands between two words; quote it ("AND") to search for it',
