@@ -101,12 +101,26 @@ class Wirewatch:
 
     def _environment(self) -> dict[str, str]:
         own = {k: v for k, v in os.environ.items() if not k.startswith("WIREWATCH_")}
-        return own | {"WIREWATCH_DATA": str(self.folder / "data"), "COLUMNS": "100"}
+        return own | {
+            "WIREWATCH_DATA": str(self.folder / "data"),
+            "WIREWATCH_ANNOTATE_PROCESSES": "1",
+            "COLUMNS": "100",
+        }
 
 
 @pytest.fixture
 def wirewatch(tmp_path: Path) -> Iterator[Wirewatch]:
+    """Return the command on data of its own, where nothing runs."""
     command = Wirewatch(tmp_path)
+    yield command
+    command.close()
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wirewatch]:
+    """Return the command on data on which ``wirewatch run`` works, shared by tests."""
+    command = Wirewatch(tmp_path_factory.mktemp("watched"))
+    command.start("run").errors_until("run.ready")
     yield command
     command.close()
 

@@ -8,8 +8,6 @@ import time
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Wirewatch
@@ -22,82 +20,91 @@ FEED = """<rss version="2.0"><channel><title>{title}</title>
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred \u202egnp.exe [bold]x[/bold]"
 
 
-def short_items(count: int) -> str:
+def short_items(count: int, word: str) -> str:
     return "".join(
-        json.dumps({"id": f"a{n}", "text": f"Gunmen attacked village number{n}."})
+        json.dumps({"id": f"{word}{n}", "text": f"Gunmen attacked {word} number{n}."})
         + "\n"
         for n in range(count)
     )
 
 
-def test_what_is_ingested_is_found_shown_and_accounted_for(
-    wirewatch: Wirewatch,
-) -> None:
-    (wirewatch.folder / "feed.xml").write_text(FEED.format(title="Convoy hit"), "utf-8")
+def total(wirewatch: Wirewatch, *words: str) -> int:
+    found: int = wirewatch.lines("search", *words, "-n", "1", "--json")[-1]["total"]
+    return found
 
-    fates = wirewatch.lines("ingest", "feed.xml", "--json")
-    found = wirewatch.lines("search", "drivers convoy", "--json")
+
+def test_what_is_ingested_while_run_is_up_is_found_shown_and_accounted_for(
+    watched: Wirewatch,
+) -> None:
+    (watched.folder / "feed.xml").write_text(FEED.format(title="Convoy hit"), "utf-8")
+
+    fates = watched.lines("ingest", "feed.xml", "--json")
+    found = watched.lines("search", "drivers convoy", "--json")
     ident = found[0]["document"]["id"]
 
     assert [one["fate"] for one in fates] == ["indexed"]
     assert fates[0]["id"] == ident
-    assert "Convoy hit" in wirewatch("show", ident).stdout
-    assert (
-        wirewatch.lines("search", "--incidents", "convoy", "--json")[-1]["total"] == 1
-    )
-    assert "balanced" in wirewatch("audit").stdout
+    assert "Convoy hit" in watched("show", ident).stdout
+    assert total(watched, "--incidents", "convoy") == 1
+    assert "balanced" in watched("audit").stdout
 
 
-def test_what_is_ingested_twice_is_there_once(wirewatch: Wirewatch) -> None:
-    first = wirewatch.lines("ingest", "-", "--json", stdin=short_items(3))
-    second = wirewatch.lines("ingest", "-", "--json", stdin=short_items(3))
+def test_what_is_ingested_twice_is_there_once(watched: Wirewatch) -> None:
+    lines = short_items(3, "twicely")
+
+    first = watched.lines("ingest", "-", "--json", stdin=lines)
+    second = watched.lines("ingest", "-", "--json", stdin=lines)
 
     assert [one["fate"] for one in first] == ["indexed"] * 3
     assert [one["fate"] for one in second] == ["duplicate"] * 3
-    assert wirewatch.lines("search", "village", "--json")[-1]["total"] == 3
+    assert total(watched, "twicely") == 3
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_ingest_killed_at_any_moment_can_be_run_again(
-    wirewatch: Wirewatch, seed: int
-) -> None:
-    (wirewatch.folder / "items.jsonl").write_text(short_items(500), "utf-8")
+def test_ingest_killed_at_any_moment_can_be_run_again(wirewatch: Wirewatch) -> None:
+    items = wirewatch.folder / "items.jsonl"
+    items.write_text(short_items(500, "village"), "utf-8")
+    seed = random.SystemRandom().randrange(10_000)
     rng = random.Random(seed)
 
-    for _ in range(2):
+    for _ in range(3):
         running = wirewatch.start("ingest", "items.jsonl")
         # Which moment it is, is the point: from before the log is open to near the end.
-        time.sleep(rng.uniform(0.2, 4.0))
+        time.sleep(rng.uniform(0.2, 5.0))
         running.process.kill()
         running.process.communicate()
     wirewatch("ingest", "items.jsonl")
 
-    assert wirewatch.lines("search", "village", "-n", "1", "--json")[-1]["total"] == 500
-    assert wirewatch.lines("search", "number77", "--json")[-1]["total"] == 1
-    assert "balanced" in wirewatch("audit", "--wait").stdout
+    assert total(wirewatch, "village") == 500, seed
+    assert total(wirewatch, "number77") == 1, seed
+    account = wirewatch.lines("audit", "--json")[0]
+    assert account["balanced"], (seed, account)
+    assert not account["fates"]["pending"], (seed, account)
 
 
-def test_what_is_refused_is_named_with_its_reason(wirewatch: Wirewatch) -> None:
-    done = wirewatch("ingest", "-", stdin=f'{{"text": 7}}\n{short_items(1)}', code=1)
+def test_what_is_refused_is_named_with_its_reason(watched: Wirewatch) -> None:
+    done = watched(
+        "ingest", "-", stdin=f'{{"text": 7}}\n{short_items(1, "after")}', code=1
+    )
 
     assert "standard input:1" in done.stdout
     assert "1 refused" in done.stdout
-    letters = wirewatch.lines("deadletters", "list", "--json")
-    assert len(letters) == 1
-    assert letters[0]["reason"] in wirewatch("deadletters", "show", "0").stdout
+    letter = watched.lines("deadletters", "list", "--json")[-1]
+    assert letter["stage"] == "connectors.ingest"
+    shown = watched("deadletters", "show", str(letter["offset"])).stdout
+    assert letter["kind"] in shown
 
 
-def test_a_file_that_is_not_there_is_refused(wirewatch: Wirewatch) -> None:
-    assert "no such file" in wirewatch("ingest", "nowhere.xml", code=1).stdout
+def test_a_file_that_is_not_there_is_refused(watched: Wirewatch) -> None:
+    assert "no such file" in watched("ingest", "nowhere.xml", code=1).stdout
 
 
 def test_without_waiting_it_only_publishes(wirewatch: Wirewatch) -> None:
-    done = wirewatch("ingest", "-", "--no-wait", stdin=short_items(2))
+    done = wirewatch("ingest", "-", "--no-wait", stdin=short_items(2, "later"))
 
     assert "2 items published" in done.stdout
-    assert "pending" in wirewatch("audit", code=0).stdout
+    assert "no worker runs" in done.stderr
     raw = wirewatch.lines("tail", "items.raw", "--from", "beginning", "--count", "2")
-    assert {one["value"]["identities"][0]["value"] for one in raw} >= set()
+    assert {one["value"]["text"][-8:] for one in raw} == {"number0.", "number1."}
 
 
 def test_inspect_shows_what_would_be_published_and_publishes_nothing(
@@ -112,14 +119,14 @@ def test_inspect_shows_what_would_be_published_and_publishes_nothing(
     assert not (wirewatch.folder / "data").exists()
 
 
-def test_escape_codes_of_a_feed_never_reach_the_terminal(wirewatch: Wirewatch) -> None:
-    line = json.dumps({"title": HOSTILE, "text": f"Gunmen killed ten. {HOSTILE}"})
-    said = wirewatch("ingest", "-", stdin=line).stdout
-    found = wirewatch("search", "gunmen").stdout
-    ident = wirewatch.lines("search", "gunmen", "--json")[0]["document"]["id"]
-    raw = wirewatch("search", "gunmen", "--json").stdout
-    tail = wirewatch("tail", "items", "--from", "beginning", "--count", "1").stdout
+def test_escape_codes_of_a_source_never_reach_the_terminal(watched: Wirewatch) -> None:
+    line = json.dumps({"title": HOSTILE, "text": f"Gunmen killed ostriches. {HOSTILE}"})
+    said = watched("ingest", "-", stdin=line).stdout
+    found = watched("search", "ostriches").stdout
+    ident = watched.lines("search", "ostriches", "--json")[0]["document"]["id"]
+    raw = watched("search", "ostriches", "--json").stdout
+    tail = watched("tail", "items", "--from", "-1h", "--count", "1").stdout
 
-    for text in (said, found, wirewatch("show", ident).stdout, raw, tail):
+    for text in (said, found, watched("show", ident).stdout, raw, tail):
         assert not {"\x1b", "\x07", "\u202e"} & set(text)
     assert "[bold]x[/bold]" in found
