@@ -144,7 +144,7 @@ def _modality(decided: Sequence[_Evidence]) -> Modality:
 def _evidence(found: Sequence[_Sentence]) -> Iterator[_Evidence]:
     """Yield each rule that holds anywhere, once."""
     by_weight = sorted(found, key=lambda sentence: -sentence.weight)
-    for rule, needed in _rules():
+    for rule, needed in _candidates(found):
         holds: dict[_FieldName, _Sentence] = {}
         for sentence in by_weight:
             if (
@@ -158,9 +158,35 @@ def _evidence(found: Sequence[_Sentence]) -> Iterator[_Evidence]:
             yield _Evidence(rule, rule.weight * told[0].weight, told)
 
 
+def _candidates(found: Sequence[_Sentence]) -> list[tuple[Rule, frozenset[str]]]:
+    """Return the rules of whose concepts all are mentioned, in the rules' order.
+
+    Of 400 rules a text leaves some five; asking each sentence for each of them took two
+    thirds of the time of classification.
+    """
+    mentioned = set[str]().union(*(sentence.mentions for sentence in found))
+    by_first = _rules()
+    possible = [
+        numbered
+        for concept in mentioned
+        for numbered in by_first.get(concept, ())
+        if numbered[2] <= mentioned
+    ]
+    return [(rule, needed) for _, rule, needed in sorted(possible, key=_number)]
+
+
+def _number(numbered: tuple[int, Rule, frozenset[str]]) -> int:
+    return numbered[0]
+
+
 @cache
-def _rules() -> tuple[tuple[Rule, frozenset[str]], ...]:
-    return tuple((rule, frozenset(rule.concepts)) for rule in concepts.rules())
+def _rules() -> Mapping[str, Sequence[tuple[int, Rule, frozenset[str]]]]:
+    """Return the rules with their numbers, by their first concept."""
+    by_first: dict[str, list[tuple[int, Rule, frozenset[str]]]] = {}
+    for number, rule in enumerate(concepts.rules()):
+        numbered = (number, rule, frozenset(rule.concepts))
+        by_first.setdefault(rule.concepts[0], []).append(numbered)
+    return by_first
 
 
 def _near(rule: Sequence[str], mentions: _Mentions) -> bool:

@@ -38,6 +38,10 @@ class Rule(NamedTuple):
     concepts: tuple[str, ...]
 
 
+#: The words that follow the first one of a phrase, and what the phrase means.
+_Phrases = Sequence[tuple[tuple[str, ...], str]]
+
+
 class Lexicon:
     """What the words of one language mean, or of several together."""
 
@@ -66,34 +70,37 @@ class Lexicon:
         """Yield what *sentence* mentions; of two readings of a word, the longer."""
         at = 0
         while at < len(sentence):
-            phrase = self._phrase(sentence, at)
-            if phrase is None and (concept := self._meaning(sentence[at].form)):
-                phrase = Mention(concept, at, at + 1)
-            if phrase is not None:
-                yield phrase
-            at = phrase.end if phrase is not None else at + 1
+            phrases, concept = self._meaning(sentence[at].form)
+            mention = _phrase(phrases, sentence, at) if phrases else None
+            if mention is None and concept:
+                mention = Mention(concept, at, at + 1)
+            if mention is not None:
+                yield mention
+            at = mention.end if mention is not None else at + 1
 
-    def _phrase(self, sentence: Sequence[Word], at: int) -> Mention | None:
-        for first in _forms(sentence[at].form):
-            for rest, concept in self._phrases.get(first, ()):
-                end = at + 1 + len(rest)
-                if end <= len(sentence) and all(
-                    _is(part, word.form)
-                    for part, word in zip(rest, sentence[at + 1 : end], strict=True)
-                ):
-                    return Mention(concept, at, end)
-        return None
-
-    def _find(self, word: str) -> str:
+    def _find(self, word: str) -> tuple[_Phrases, str]:
+        """Return the phrases that *word* may begin, and what it means alone."""
         forms = _forms(word)
+        phrases = [one for form in forms for one in self._phrases.get(form, ())]
         for form in forms:
             if concept := self._words.get(form):
-                return concept
+                return phrases, concept
         for form in forms:
             for length in range(len(form), 1, -1):
                 if concept := self._stems.get(form[:length]):
-                    return concept
-        return ""
+                    return phrases, concept
+        return phrases, ""
+
+
+def _phrase(phrases: _Phrases, sentence: Sequence[Word], at: int) -> Mention | None:
+    for rest, concept in phrases:
+        end = at + 1 + len(rest)
+        if end <= len(sentence) and all(
+            _is(part, word.form)
+            for part, word in zip(rest, sentence[at + 1 : end], strict=True)
+        ):
+            return Mention(concept, at, end)
+    return None
 
 
 @cache
