@@ -35,8 +35,7 @@ class Worker:
     def __init__(self, settings: Settings, *, stages: Sequence[str] = STAGES) -> None:
         if unknown := set(stages) - set(STAGES):
             raise FatalError(
-                f"there is no stage {min(unknown)!r}: choose from "
-                f"{', '.join(STAGES)}"
+                f"there is no stage {min(unknown)!r}: choose from {', '.join(STAGES)}"
             )
         self._settings = settings
         self._names = tuple(stages)
