@@ -22,7 +22,8 @@ INCIDENTS_KEPT = 100
 NOTICES_KEPT = 3
 #: Two panels stand side by side from this width on.
 WIDE_CELLS = 100
-SOURCES_SHOWN = 10
+#: Sources take no more than this part of the screen.
+SOURCES_SHARE = 3
 #: Lines that are not incidents: borders, headings, the footer.
 FRAME_LINES = 6
 INCIDENT_LINES = 2
@@ -79,21 +80,22 @@ class Board:
 
 def render(board: Board, *, width: int, height: int, now: datetime) -> RenderableType:
     """Return the view for a screen of so many cells and lines."""
-    sources, stages = _sources(board, now), _stages(board)
+    room = max(3, height // SOURCES_SHARE)
+    sources, stages = _sources(board, room, now), _stages(board)
     if width >= WIDE_CELLS:
         top: RenderableType = Table.grid(expand=True, padding=(0, 1, 0, 0))
         assert isinstance(top, Table)
         top.add_column(ratio=3)
         top.add_column(ratio=2)
         top.add_row(sources, stages)
-        taken = max(_lines(board), len(board.lags) + 2) + 2
+        taken = max(_lines(board, room), len(board.lags) + 2) + 2
     else:
         top = Group(sources, stages)
-        taken = _lines(board) + len(board.lags) + 6
-    room = (height - taken - FRAME_LINES - len(board.notices)) // INCIDENT_LINES
+        taken = _lines(board, room) + len(board.lags) + 6
+    left = height - taken - FRAME_LINES - len(board.notices)
     return Group(
         top,
-        _incidents(board, max(1, room), now),
+        _incidents(board, max(1, left // INCIDENT_LINES), now),
         *(escape.shown(notice, "yellow") for notice in board.notices),
         board.footer,
     )
@@ -112,11 +114,11 @@ def incident_line(incident: Incident) -> Text:
     return Text("  ").join([head, *(part for part in parts if part)])
 
 
-def _lines(board: Board) -> int:
-    return max(1, min(len(board.sources), SOURCES_SHOWN + 1))
+def _lines(board: Board, room: int) -> int:
+    return max(1, min(len(board.sources), room + 1))
 
 
-def _sources(board: Board, now: datetime) -> RenderableType:
+def _sources(board: Board, room: int, now: datetime) -> RenderableType:
     table = Table.grid(expand=True, padding=(0, 1))
     table.add_column(width=1)
     table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
@@ -124,14 +126,14 @@ def _sources(board: Board, now: datetime) -> RenderableType:
     table.add_column(justify="right", no_wrap=True)
     # What fails comes first: it is what a person has to see.
     ordered = sorted(board.sources, key=lambda status: not status.last_error)
-    for status in ordered[:SOURCES_SHOWN]:
+    for status in ordered[:room]:
         table.add_row(
             _health(status),
             escape.shown(status.name or status.id),
             escape.shown(status.last_error or _since(status, now)),
             f"{status.published:,}",
         )
-    if (left := len(ordered) - SOURCES_SHOWN) > 0:
+    if (left := len(ordered) - room) > 0:
         table.add_row("", Text(f"and {left:,} more", style="dim"), "", "")
     if not board.sources:
         table.add_row("", Text("no sources configured", style="dim"), "", "")

@@ -30,24 +30,28 @@ BAR_CELLS = 12
 def card(hit: Hit, number: int, *, styled: bool) -> list[RenderableType]:
     """Return result *number*; without styles, hits stand between asterisks.
 
-    A snippet that is the whole title marks the hits there.
+    A snippet that is a stretch of the title marks its hits there.
     """
     document = hit.document
-    heading = wording.title(document)
-    title, snippets = heading, []
+    title = wording.title(document)
+    in_title: list[tuple[int, int]] = []
+    snippets = []
     for snippet in hit.snippets:
-        if escape.line(marked(snippet)[0]) == escape.line(heading):
-            title = snippet
+        text, spans = marked(snippet.strip("…"))
+        if (at := title.find(text)) >= 0:
+            in_title += [(start + at, end + at) for start, end in spans]
         else:
             snippets.append(snippet)
     head = Table.grid(padding=(0, 1))
     head.add_column(min_width=INDENT - 1, justify="right", style="dim")
     head.add_column(overflow="fold")
-    head.add_row(str(number), _highlighted(title, styled=styled, style="bold"))
+    heading = _highlighted(title, in_title, styled=styled)
+    heading.stylize_before("bold")
+    head.add_row(str(number), heading)
     return [
         head,
         indented(_about(document)),
-        *(indented(_highlighted(text, styled=styled)) for text in snippets),
+        *(indented(_highlighted(*marked(one), styled=styled)) for one in snippets),
         *(Text(" " * INDENT).append_text(name) for name in _names(document)),
         "",
     ]
@@ -126,10 +130,9 @@ def _about(document: Item | Incident) -> Text:
     return Text(" · ", style="dim").join([label, *(part for part in rest if part)])
 
 
-def _highlighted(snippet: str, *, styled: bool, style: str = "") -> Text:
-    """Return a snippet with its hits marked, in colour or between asterisks."""
-    text, spans = marked(snippet)
-    line, at = Text(style=style), 0
+def _highlighted(text: str, spans: list[tuple[int, int]], *, styled: bool) -> Text:
+    """Return *text* with its hits marked, in colour or between asterisks."""
+    line, at = Text(), 0
     for start, end in spans:
         line.append(escape.line(text[at:start]))
         found = escape.line(text[start:end])

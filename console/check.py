@@ -101,11 +101,11 @@ async def _log(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]:
     where = str(settings.data_folder) if embedded else settings.kafka.bootstrap
     try:
         async with open_log(settings) as log:
-            yield Finding("log", ok=True, detail=where)
             made = await log.create(DECLARED) if prepare else []
+            wrong = await log.mismatches(DECLARED)
+            yield Finding("log", ok=True, detail=where)
             for line in made:
                 yield Finding("topics", ok=True, detail=line)
-            wrong = await log.mismatches(DECLARED)
             for line in wrong:
                 yield Finding("topics", ok=False, detail=line)
             if wrong:

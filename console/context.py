@@ -74,25 +74,30 @@ Body = Callable[..., Result | Coroutine[Any, Any, Result]]
 
 
 def command(
-    app: typer.Typer, name: str | None = None, *, epilog: str = ""
+    app: typer.Typer,
+    name: str | None = None,
+    *,
+    epilog: str = "",
+    service: bool = False,
 ) -> Callable[[Body], Body]:
     """Add a function to *app* as a command that takes the common options too.
 
     Its first parameter is the :class:`Context`; the others are declared as Typer
     reads them. It may be a coroutine function, returns an exit code or None, and lets
-    errors rise. ``epilog`` holds examples, shown under the help.
+    errors rise. ``epilog`` holds examples, shown under the help. A service runs until
+    it is stopped, and tells in log lines what it does.
     """
 
     def add(body: Body) -> Body:
         app.command(name, epilog="\n\n".join(part for part in (epilog, HELP) if part))(
-            _as_typer(body)
+            _as_typer(body, service=service)
         )
         return body
 
     return add
 
 
-def _as_typer(body: Body) -> Callable[..., None]:
+def _as_typer(body: Body, *, service: bool) -> Callable[..., None]:
     """Return *body* with the common options in place of its first parameter."""
 
     def call(
@@ -105,7 +110,7 @@ def _as_typer(body: Body) -> Callable[..., None]:
     ) -> None:
         outer = ctx.find_root().obj or Context()
         at = Context(config, data, verbose).under(outer)
-        logs.configure(at.verbose)
+        logs.configure(at.verbose, service=service)
         raise typer.Exit(finish(lambda: body(at, **values), verbose=at.verbose))
 
     of_body = list(inspect.signature(body, eval_str=True).parameters.values())[1:]

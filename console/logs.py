@@ -24,6 +24,14 @@ from console import escape
 REPEAT_S = 10.0
 #: How many different messages are remembered; more than these are not rate-limited.
 MESSAGES_MAX = 500
+#: Our level and the libraries', from quiet to loud.
+LEVELS = (
+    (logging.WARNING, logging.CRITICAL),
+    (logging.INFO, logging.WARNING),
+    (logging.DEBUG, logging.WARNING),
+    (logging.DEBUG, logging.DEBUG),
+)
+
 Sink = Callable[[str], object]
 
 
@@ -81,12 +89,13 @@ class Lines(logging.Handler):
 LINES = Lines()
 
 
-def configure(verbosity: int = 0) -> None:
+def configure(verbosity: int = 0, *, service: bool = False) -> None:
     """Send log lines to standard error.
 
-    *verbosity* 0 shows our info and libraries' warnings, 1 our debug lines too, 2
-    everything.
+    A service tells what it does, and what its libraries warn of; other commands only
+    what they warn of themselves. Each step of *verbosity* (to 2) tells more.
     """
+    own, libraries = LEVELS[min(verbosity + service, len(LEVELS) - 1)]
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -112,11 +121,10 @@ def configure(verbosity: int = 0) -> None:
             ],
         )
     )
-    level = logging.DEBUG if verbosity > 1 else logging.WARNING
-    LINES.filters[:] = [Libraries(level)]
+    LINES.filters[:] = [Libraries(libraries)]
     root = logging.getLogger()
     root.handlers[:] = [LINES]
-    root.setLevel(logging.DEBUG if verbosity else logging.INFO)
+    root.setLevel(own)
 
 
 @contextmanager

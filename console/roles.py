@@ -45,8 +45,8 @@ _log = structlog.get_logger()
 
 def mount(app: typer.Typer) -> None:
     """Add the commands to *app*."""
-    command(app, epilog=CONNECT)(connect)
-    command(app, epilog=WORKER)(worker)
+    command(app, epilog=CONNECT, service=True)(connect)
+    command(app, epilog=WORKER, service=True)(worker)
 
 
 async def connect(

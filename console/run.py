@@ -47,7 +47,7 @@ _log = structlog.get_logger()
 
 def mount(app: typer.Typer) -> None:
     """Add the command to *app*."""
-    command(app, epilog=EXAMPLES)(run)
+    command(app, epilog=EXAMPLES, service=True)(run)
 
 
 async def run(

@@ -1,0 +1,94 @@
+"""Log lines: one each, escaped, and libraries that repeat themselves held back."""
+
+from __future__ import annotations
+
+import logging
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from console import logs
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def record(text: str, created: float, name: str = "aiokafka") -> logging.LogRecord:
+    made = logging.LogRecord(name, logging.WARNING, "", 0, text, (), None)
+    made.created = created
+    return made
+
+
+def test_a_line_has_time_level_event_and_facts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(service=True)
+    structlog.get_logger("test").info("rss.fetched", source="a b", entries=3)
+
+    line = capsys.readouterr().err
+
+    assert line.endswith('info rss.fetched source="a b" entries=3\n')
+    assert line.startswith("20")
+
+
+def test_what_a_source_wrote_stays_on_its_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(service=True)
+    structlog.get_logger("test").info("x", title="\x1b[31m\nfaked\u202e")
+
+    line = capsys.readouterr().err
+
+    assert line.count("\n") == 1
+    assert "\x1b" not in line
+
+
+def test_a_command_that_ends_by_itself_is_quiet(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure()
+    structlog.get_logger("test").info("small news")
+    logging.getLogger("aiokafka").error("cannot connect")
+    structlog.get_logger("test").warning("mind this")
+
+    assert "mind this" in (said := capsys.readouterr().err)
+    assert said.count("\n") == 1
+
+
+def test_a_library_that_repeats_itself_is_held_back_and_counted() -> None:
+    libraries = logs.Libraries(logging.WARNING, interval_s=10)
+
+    passed = [libraries.filter(record("no broker", at)) for at in range(10)]
+    later = record("no broker", 10.5)
+
+    assert passed == [True] + [False] * 9
+    assert libraries.filter(later)
+    assert "9 times more" in later.getMessage()
+
+
+def test_different_messages_do_not_hold_each_other_back() -> None:
+    libraries = logs.Libraries(logging.WARNING, interval_s=10)
+
+    assert libraries.filter(record("one", 0))
+    assert libraries.filter(record("other", 0))
+
+
+def test_the_live_view_takes_warnings_and_no_more() -> None:
+    logs.configure(service=True)
+    notices: list[str] = []
+
+    with logs.into(notices.append):
+        structlog.get_logger("test").info("small news")
+        structlog.get_logger("test").warning("mind this")
+
+    assert len(notices) == 1
+    assert "mind this" in notices[0]
