@@ -213,7 +213,7 @@ def prepare(text: str) -> str:
 
 def folded(text: str) -> list[str]:
     """Return the folded forms of the words of *text*, in order."""
-    return _forms(chunks(text), "")
+    return _joined(chunks(text), "").split()
 
 
 def stems(text: str, language: str) -> list[str]:
@@ -221,13 +221,13 @@ def stems(text: str, language: str) -> list[str]:
 
     ``language`` is one of :data:`STEMMERS`.
     """
-    return _forms(chunks(text), language)
+    return _joined(chunks(text), language).split()
 
 
-def both(text: str, language: str) -> tuple[list[str], list[str]]:
-    """Return :func:`folded` and :func:`stems` at the cost of little more than one."""
+def both(text: str, language: str) -> tuple[str, str]:
+    """Return :func:`folded` and :func:`stems`, each with one space between words."""
     found = chunks(text)
-    return _forms(found, ""), _forms(found, language)
+    return _joined(found, ""), _joined(found, language)
 
 
 def chunks(text: str) -> list[str]:
@@ -252,8 +252,12 @@ def language_of(code: str) -> str:
     return code.partition("-")[0].lower()
 
 
-def _forms(found: Iterable[str], language: str) -> list[str]:
-    return " ".join(map(_known(language).__getitem__, found)).split()
+def _joined(found: Iterable[str], language: str) -> str:
+    text = " ".join(map(_known(language).__getitem__, found))
+    # A chunk of nothing but marks has no form, and leaves its spaces.
+    if "  " in text or text[:1] == " " or text[-1:] == " ":
+        return " ".join(text.split())
+    return text
 
 
 class _Known(dict[str, str]):

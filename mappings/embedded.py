@@ -572,9 +572,12 @@ def _search(
 ) -> Page:
     # One more than asked for tells whether there is a next page.
     rows = connection.execute(*sql.page(query, kind, sort, size + 1, after)).fetchall()
-    (total,) = connection.execute(*sql.count(query, kind)).fetchone()
+    if rows:
+        total = rows[0][3]
+    else:  # past the last page, or nothing at all
+        (total,) = connection.execute(*sql.count(query, kind)).fetchone()
     hits = []
-    for rowid, _, key in rows[:size]:
+    for rowid, _, key, _ in rows[:size]:
         (body,) = connection.execute(
             f"SELECT body FROM {kind}_record WHERE rowid = ?",  # noqa: S608
             (rowid,),
@@ -585,7 +588,7 @@ def _search(
         hits.append(Hit(document, score, marked))
     following = ""
     if len(rows) > size > 0:
-        _, ident, key = rows[size - 1]
+        _, ident, key, _ = rows[size - 1]
         following = paging.encode(query, kind, sort, key, ident)
     return Page(tuple(hits), total, following)
 

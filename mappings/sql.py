@@ -50,31 +50,37 @@ def _analysed(passages: Iterable[Passage]) -> tuple[str, str]:
             words, stems = analysis.both(text, language)
             tagged.append(_tagged(stems, language))
         else:
-            words = analysis.folded(text)
-        folded.append(" ".join(words))
+            words = " ".join(analysis.folded(text))
+        folded.append(words)
     return f" {GAP} ".join(folded), f" {GAP} ".join(tagged)
 
 
-def _tagged(stems: Sequence[str], language: str) -> str:
-    return language + f" {language}".join(stems) if stems else ""
+def _tagged(stems: str, language: str) -> str:
+    return language + stems.replace(" ", f" {language}") if stems else ""
 
 
 def page(
     query: Query, kind: Kind, sort: Sort, size: int, after: Place | None
 ) -> Statement:
-    """Return the SELECT of one page: rowid, id and sort key of each result, in order."""
+    """Return the SELECT of one page, in order: rowid, id, sort key, and the total."""
     found = _found(query.root, kind, scored=sort == "relevance")
     ascending = sort != "newest"
     key = "score" if sort == "relevance" else "moment"
-    where, values = "", list(found.values)
+    where, bounds = "", list[object]()
     if after is not None:
         where = f" WHERE {key} {'>' if ascending else '<'}= ? AND NOT ({key} = ? AND id <= ?)"
-        values += [after.key, after.key, after.ident]
-    direction = "ASC" if ascending else "DESC"
+        bounds = [after.key, after.key, after.ident]
+    # Finding is what costs: once for page and total. Without words and labels the page
+    # is read off an index, and the total off another.
+    once = _is_found_by_lookup(query.root)
+    materialized = "MATERIALIZED" if once else "NOT MATERIALIZED"
+    total = count(query, kind)
+    counted = "SELECT count(*) FROM found" if once else total.sql
     return Statement(
-        f"SELECT rowid, id, {key} FROM ({found.sql}){where}"  # noqa: S608 - fixed names only
-        f" ORDER BY {key} {direction}, id LIMIT ?",
-        [*values, size],
+        f"WITH found AS {materialized} ({found.sql})"  # noqa: S608 - fixed names only
+        f" SELECT rowid, id, {key}, ({counted}) FROM found{where}"
+        f" ORDER BY {key} {'ASC' if ascending else 'DESC'}, id LIMIT ?",
+        [*found.values, *([] if once else total.values), *bounds, size],
     )
 
 
@@ -98,47 +104,66 @@ def facets(query: Query, kind: Kind, names: Sequence[str]) -> Statement:
 
 
 def _found(root: Node | None, kind: Kind, *, scored: bool) -> Statement:
-    """Return the SELECT of all results."""
+    """Return the SELECT of all results, which starts from what finds the fewest."""
     words, others = _split(root)
-    conditions = [_condition(node, kind) for node in others]
-    where = "".join(f" AND {one.sql}" for one in conditions)
-    values = [value for one in conditions for value in one.values]
-    fields = "e.rowid AS rowid, e.id AS id, e.moment AS moment, e.day AS day"
     if words:
         matches = _match(And(tuple(words)) if len(words) > 1 else words[0])
-        weights = ", ".join(map(str, WEIGHTS))
-        score = f"bm25({kind}_words, {weights})" if scored else "0.0"
-        return Statement(
-            f"SELECT {fields}, {score} AS score FROM {kind}_words"  # noqa: S608
-            f" CROSS JOIN {kind}_entry e ON e.rowid = {kind}_words.rowid"
-            f" WHERE {kind}_words MATCH ? AND e.findable{where}",
-            [matches, *values],
+        start = Statement(
+            f"{kind}_words CROSS JOIN {kind}_entry e"
+            f" ON e.rowid = {kind}_words.rowid AND {kind}_words MATCH ?",
+            [matches],
         )
-    ranking = _ranking(root, kind) if scored else None
-    if ranking is not None:
-        return Statement(
-            f"SELECT {fields}, coalesce(r.score, 0.0) AS score FROM {kind}_entry e"  # noqa: S608
-            f" LEFT JOIN ({ranking.sql}) r ON r.rowid = e.rowid WHERE e.findable{where}",
-            ranking.values + values,
-        )
+        score = _score(kind) if scored else "0.0"
+    else:
+        label = next((node for node in others if isinstance(node, Label)), None)
+        others = [node for node in others if node is not label]
+        start, score = _without_words(root, label, kind, scored=scored)
+    conditions = [_condition(node, kind) for node in others]
+    where = "".join(f" AND {one.sql}" for one in conditions)
     return Statement(
-        f"SELECT {fields}, 0.0 AS score FROM {kind}_entry e WHERE e.findable{where}",  # noqa: S608
-        values,
+        "SELECT e.rowid AS rowid, e.id AS id, e.moment AS moment, e.day AS day,"  # noqa: S608
+        f" {score} AS score FROM {start.sql} WHERE e.findable{where}",
+        [*start.values, *(value for one in conditions for value in one.values)],
     )
 
 
-def _ranking(root: Node | None, kind: Kind) -> Statement | None:
-    """Return scores for a query in which words are only one of several ways in."""
+def _without_words(
+    root: Node | None, label: Label | None, kind: Kind, *, scored: bool
+) -> tuple[Statement, str]:
+    """Return the FROM of a query that no MATCH begins, and its score."""
+    start, values = f"{kind}_entry e", list[object]()
+    if label is not None:
+        start = (
+            f"{kind}_label d CROSS JOIN {kind}_entry e"
+            " ON d.name = ? AND d.value = ? AND e.rowid = d.rowid"
+        )
+        values += _named(label)
     wanted = tuple(Query(root).wanted())
-    if not wanted:
-        return None
-    weights = ", ".join(map(str, WEIGHTS))
+    if not scored or not wanted:
+        return Statement(start, values), "0.0"
+    # Words are only one of several ways in: they score where they are found.
     matches = _match(Or(wanted) if len(wanted) > 1 else wanted[0])
-    return Statement(
-        f"SELECT rowid, bm25({kind}_words, {weights}) AS score"  # noqa: S608
-        f" FROM {kind}_words WHERE {kind}_words MATCH ?",
-        [matches],
+    start += (
+        f" LEFT JOIN (SELECT rowid, {_score(kind)} AS score FROM {kind}_words"  # noqa: S608
+        f" WHERE {kind}_words MATCH ?) r ON r.rowid = e.rowid"
     )
+    return Statement(start, [*values, matches]), "coalesce(r.score, 0.0)"
+
+
+def _score(kind: Kind) -> str:
+    return f"bm25({kind}_words, {', '.join(map(str, WEIGHTS))})"
+
+
+def _named(label: Label) -> list[object]:
+    """Return name and value of the row that a label has."""
+    is_language = label.name == "lang"
+    value = analysis.language_of(label.value) if is_language else label.value
+    return [label.name, value]
+
+
+def _is_found_by_lookup(root: Node | None) -> bool:
+    words, others = _split(root)
+    return bool(words) or any(isinstance(node, Label) for node in others)
 
 
 def _split(root: Node | None) -> tuple[list[Node], list[Node]]:
@@ -190,7 +215,7 @@ def _match(node: Node) -> str:
 def _leaf(text: str) -> str:
     folded = " ".join(analysis.folded(text))
     stems = " OR ".join(
-        f'"{_tagged(analysis.stems(text, language), language)}"'
+        f'"{_tagged(analysis.both(text, language)[1], language)}"'
         for language in analysis.STEMMERS
     )
     return f'({_FOLDED} : "{folded}" OR {_STEMS} : ({stems}))'
@@ -204,12 +229,11 @@ def _condition(node: Node, kind: Kind) -> Statement:
             [_match(node)],
         )
     match node:
-        case Label(name, value):
-            value = analysis.language_of(value) if name == "lang" else value
+        case Label():
             return Statement(
                 f"EXISTS (SELECT 1 FROM {kind}_label l WHERE l.name = ?"  # noqa: S608
                 " AND l.value = ? AND l.rowid = e.rowid)",
-                [name, value],
+                _named(node),
             )
         case Time(name, moment):
             column = "seen" if name == "seen-after" else "moment"
