@@ -25,13 +25,18 @@ from console.exits import HELP
 from console.options import OuterConfigOption, OuterDataOption, VerboseOption
 
 
+START = (
+    "To begin: wirewatch run --sample (no network needed), then in another terminal "
+    "wirewatch search Kayes, and wirewatch COMMAND --help."
+)
+
 app = typer.Typer(
     name="wirewatch",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=HELP,
+    epilog=f"{START}\n\n{HELP}",
 )
 
 

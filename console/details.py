@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.rule import Rule
@@ -44,7 +44,9 @@ def item(item: Item, siblings: Sequence[Item] = ()) -> list[RenderableType]:
         parts.append(_table(_about_story(item)))
         parts += [indented(_sibling(other)) for other in siblings]
     parts += _section("text")
-    parts += recording(item.recording) or [indented(_highlighted(item))]
+    parts += recording(item.recording, _deciding(item)) or [
+        indented(_highlighted(item))
+    ]
     return parts
 
 
@@ -57,6 +59,9 @@ def incident(incident: Incident) -> list[RenderableType]:
     parts += _section(wording.counted(len(incident.reports), "report"))
     for number, report in enumerate(incident.reports, 1):
         parts += _report(number, report)
+    if incident.item_count > len(incident.reports):
+        found = f"all {incident.item_count:,} items: wirewatch search incident:{incident.id}"
+        parts.append(Text(found, style="dim"))
     if incident.changes:
         parts += _section("changes")
         parts.append(_changes(incident.changes[-CHANGES_SHOWN:]))
@@ -178,8 +183,13 @@ def _sibling(other: Item) -> Text:
     return escape.shown(" · ".join(part for part in parts if part))
 
 
-def recording(spoken: Recording | None) -> list[RenderableType]:
-    """Return the segments of a transcript, each with its time; [] if there are none."""
+def recording(
+    spoken: Recording | None, deciding: Collection[str] = ()
+) -> list[RenderableType]:
+    """Return the segments of a transcript, each with its time; [] if there are none.
+
+    Words that were *deciding* are marked wherever they are said.
+    """
     if spoken is None or not spoken.segments:
         return []
     table = Table.grid(padding=(0, 1))
@@ -187,6 +197,7 @@ def recording(spoken: Recording | None) -> list[RenderableType]:
     for segment in spoken.segments[:SEGMENTS_SHOWN]:
         words = [segment.speaker, segment.text] if segment.speaker else [segment.text]
         line = escape.shown(": ".join(words))
+        line.highlight_words(deciding, WHY_STYLE)
         table.add_row(wording.clock_time(segment.start_s), line)
     parts: list[RenderableType] = [indented(table)]
     if (left := len(spoken.segments) - SEGMENTS_SHOWN) > 0:
@@ -198,6 +209,16 @@ def recording(spoken: Recording | None) -> list[RenderableType]:
     facts += spoken.marks
     parts.append(indented(escape.shown(" · ".join(facts), "dim")))
     return parts
+
+
+def _deciding(item: Item) -> set[str]:
+    """Return the words of the text that decided, as they are shown."""
+    spans = [span for event in item.events for span in event.incident_class.why]
+    return {
+        escape.line(item.text[span.start : span.end])
+        for span in spans
+        if span.field == "text" and span.end > span.start
+    }
 
 
 def _highlighted(item: Item) -> Text:

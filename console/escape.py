@@ -26,6 +26,7 @@ from rich.text import Text
 #: Persian and emoji need them.
 _UNSEEN: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 _BREAKS: Final = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
+_LINE_ENDS: Final = re.compile("\r\n|[\n\v\f\r\x85\u2028\u2029]")
 _UNSEEN_RUN: Final = re.compile(f"[{_UNSEEN}]+")
 _COMMANDS: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NOT_IN_JSON: Final = re.compile(
@@ -48,7 +49,7 @@ def line(text: str) -> str:
 
 def block(text: str) -> str:
     """Return *text* with its line breaks, and nothing else that moves the cursor."""
-    return "\n".join(line(part) for part in text.splitlines())
+    return "\n".join(line(part) for part in _LINE_ENDS.split(text))
 
 
 def shown(text: str, style: str | Style = "") -> Text:

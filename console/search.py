@@ -44,7 +44,9 @@ def mount(app: typer.Typer) -> None:
 
 async def search(  # noqa: PLR0913 - a command's options are its parameters
     at: Context,
-    query: Annotated[str, typer.Argument(help="What to find; '' finds everything.")],
+    query: Annotated[
+        str, typer.Argument(metavar="QUERY", help="What to find; '' finds everything.")
+    ],
     *,
     incidents: Annotated[
         bool, typer.Option("--incidents", help="Search incidents, not items.")

@@ -46,7 +46,10 @@ def mount(app: typer.Typer) -> None:
 async def tail(
     at: Context,
     topic: Annotated[
-        str, typer.Argument(help=f"One of {', '.join(topic.name for topic in ALL)}.")
+        str,
+        typer.Argument(
+            metavar="TOPIC", help=f"One of {', '.join(topic.name for topic in ALL)}."
+        ),
     ],
     *,
     since: Annotated[
