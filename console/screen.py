@@ -54,7 +54,8 @@ def emit(value: Any) -> None:
 
 def complain(message: str) -> None:
     """Print *message* on standard error; it may quote a source."""
-    err().print(escape.shown(message), soft_wrap=True)
+    console = err()
+    console.print(escape.shown(message), soft_wrap=not console.is_terminal)
 
 
 def _console(*, stderr: bool) -> Console:

@@ -92,11 +92,11 @@ async def search(  # noqa: PLR0913 - a command's options are its parameters
 
 def _point(query: str, error: QueryError) -> None:
     """Show the query with a caret under the place that is wrong."""
-    err = screen.err()
-    before = Text(escape.line(query[: error.position]))
     screen.complain(f"wirewatch: {error}")
-    screen.complain("  " + escape.line(query))
-    err.print(Text(" " * (2 + before.cell_len) + "^", style="bold red"), soft_wrap=True)
+    before = Text(escape.line(query[: error.position]))
+    caret = Text(" " * (2 + before.cell_len) + "^", "bold red")
+    for line in (Text("  " + escape.line(query)), caret):
+        screen.err().print(line, soft_wrap=True)
 
 
 def _again(query: str, kind: Kind, sort: Sort, limit: int) -> list[str]:
