@@ -39,7 +39,6 @@ from streams.errors import (
     LogDamagedError,
     NotStoredError,
     TopicMismatchError,
-    WirewatchError,
 )
 from streams.log.doorbell import Post, locked, ring
 from streams.log.face import Output, Position, Record
@@ -90,6 +89,14 @@ class Commit(NamedTuple):
     topic: str
     partition: int
     next: int
+
+
+class Listener:
+    """Somebody who reads ``topics``; ``grown`` is set when there may be more of them."""
+
+    def __init__(self) -> None:
+        self.topics: frozenset[str] = frozenset()
+        self.grown = asyncio.Event()
 
 
 class TopicInfo(NamedTuple):
@@ -163,7 +170,7 @@ class SqliteLog:
         self._topics: dict[str, TopicInfo] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._unsynced = False
-        self._listeners: set[asyncio.Event] = set()
+        self._listeners: set[Listener] = set()
         self._post = Post(path, self.look_again)
         self._workers = 0
         self._users = 0
@@ -277,7 +284,7 @@ class SqliteLog:
         for at, start in starts.items():
             if at in self._ends:  # else the next reader asks the file
                 self._ends[at] = max(self._ends[at], start + len(rows[at]))
-        self._wake()
+        self._wake({topic for topic, _ in rows})
         return [
             Position(topic, partition, starts[topic, partition] + index)
             for (topic, partition), index in places
@@ -345,7 +352,7 @@ class SqliteLog:
         """All in one transaction; if that fails each in its own, so that none pays for another's fault."""
         try:
             return self._transaction(jobs)
-        except (sqlite3.Error, WirewatchError) as error:
+        except Exception as error:  # noqa: BLE001 - else its callers would wait for ever
             if len(jobs) == 1:
                 return [error]
             return [result for job in jobs for result in self._run([job])]
@@ -428,23 +435,37 @@ class SqliteLog:
             ).fetchone()[0]
 
     def look_again(self) -> None:
-        """Forget what is known of the ends: another process may have written."""
-        self._ends.clear()
-        self._wake()
+        """Bring what is known of the ends up to date: another process may have written."""
+        if not self._ends:
+            return
+        known = list(self._ends)
+        asked = " UNION ALL ".join(
+            f'SELECT coalesce(max(id) + 1, 0) FROM "{topic}/{partition}"'  # noqa: S608 - names are checked
+            for topic, partition in known
+        )
+        with _errors_named(self.path):
+            found = [end for (end,) in self._reader.execute(asked)]
+        grown = set()
+        for at, end in zip(known, found, strict=True):
+            if end > self._ends[at]:
+                self._ends[at] = end
+                grown.add(at[0])
+        self._wake(grown)
 
-    def listen(self) -> asyncio.Event:
-        """Return an event that is set whenever there may be something new to read."""
-        event = asyncio.Event()
-        self._listeners.add(event)
-        return event
+    def listen(self) -> Listener:
+        """Return a listener, to be told of what may be new to read."""
+        listener = Listener()
+        self._listeners.add(listener)
+        return listener
 
-    def unlisten(self, event: asyncio.Event) -> None:
-        """Forget an event that ``listen`` gave."""
-        self._listeners.discard(event)
+    def unlisten(self, listener: Listener) -> None:
+        """Forget a listener that ``listen`` gave."""
+        self._listeners.discard(listener)
 
-    def _wake(self) -> None:
-        for event in self._listeners:
-            event.set()
+    def _wake(self, topics: set[str]) -> None:
+        for listener in self._listeners:
+            if not topics.isdisjoint(listener.topics):
+                listener.grown.set()
 
     # -- readers' offsets --------------------------------------------------------------
 
@@ -504,6 +525,7 @@ class SqliteLog:
         """
         with _errors_named(self.path):
             names = [r[0] for r in self._reader.execute("SELECT name FROM topics")]
+        self._topics.clear()  # another process may have changed how long one keeps
         deleted = 0
         for name in names:
             info = self.topic(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from streams.errors import NotStoredError, TopicMismatchError
 from streams.log.delivery import MAX_BATCH, BatchConsumer, BatchTransport
 from streams.log.face import Output
 from streams.log.partitioner import partition_of
-from streams.log.sqlite_log import Commit, SqliteLog
+from streams.log.sqlite_log import Commit, Listener, SqliteLog
 
 
 log = structlog.get_logger(__name__)
@@ -112,17 +113,17 @@ class Consumer(BatchConsumer, _Shared, base.Consumer):
         self._assigned: set[TP] = set()
         self._positions: dict[TP, int] = {}
         self._generation = 0
-        self._grown = asyncio.Event()
+        self._listener = Listener()
 
     async def on_start(self) -> None:
         """Take the worker's place at the log; AlreadyRunningError if it is taken."""
         self.records.work_here()
-        self._grown = self.records.listen()
+        self._listener = self.records.listen()
 
     async def on_shutdown(self) -> None:
         """Leave the worker's place."""
         await self.records.flush()
-        self.records.unlisten(self._grown)
+        self.records.unlisten(self._listener)
         self.records.stop_working()
 
     # -- assignment --------------------------------------------------------------------
@@ -144,6 +145,7 @@ class Consumer(BatchConsumer, _Shared, base.Consumer):
         tps = {TP(t, p) for t in topics for p in range(records.partitions(t))}
         sources = [tp for tp in tps if app.topics.acks_enabled_for(tp.topic)]
         await records.register(app.conf.id, sources)
+        self._listener.topics = frozenset(tp.topic for tp in sources)
         self._generation += 1
         app.on_rebalance_start()
         await self.on_partitions_revoked(self._assigned - tps)
@@ -229,11 +231,11 @@ class Consumer(BatchConsumer, _Shared, base.Consumer):
         fetched = self._fetch(tps)
         if not fetched:
             try:
-                await asyncio.wait_for(self._grown.wait(), timeout)
+                await asyncio.wait_for(self._listener.grown.wait(), timeout)
             except TimeoutError:
                 # The bell is a hint; this look is what makes it certain.
                 self.records.look_again()
-            self._grown.clear()
+            self._listener.grown.clear()
             fetched = self._fetch(tps)
         return fetched
 
@@ -292,7 +294,7 @@ class Transport(BatchTransport, base.Transport):
     default_port = 0
     driver_version = "wirewatch-sqlite"
 
-    @property
+    @cached_property
     def log(self) -> SqliteLog:
         """The open log."""
         path = Path(self.url[0].path)
