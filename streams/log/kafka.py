@@ -6,21 +6,45 @@ import asyncio
 import ssl
 import time
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
+    BrokerNotAvailableError,
     GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    InvalidProducerEpoch,
     KafkaError,
+    KafkaTimeoutError,
+    KafkaUnavailableError,
+    NoError,
+    NotCoordinatorForGroupError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+    ReplicaNotAvailableError,
     TopicAlreadyExistsError,
+    UnknownProducerId,
     UnknownTopicOrPartitionError,
+    for_code,
 )
+from aiokafka.producer.sender import Sender, SendProduceReqHandler
+from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.protocol.metadata import MetadataRequest
 
 from streams.clock import to_ms
 from streams.errors import (
@@ -42,6 +66,28 @@ BATCH_BYTES = 512 * 1024
 REQUEST_BYTES = 3 * 1024 * 1024
 #: Brokers count a record's framing and headers too.
 FRAMING_BYTES = 64 * 1024
+#: What aiokafka does not call retriable, and passes all the same.
+PASSING = (
+    BrokerNotAvailableError,
+    KafkaTimeoutError,
+    KafkaUnavailableError,
+    ReplicaNotAvailableError,
+)
+#: What passes when a new producer takes over.
+SPENT = (
+    InvalidProducerEpoch,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+    UnknownProducerId,
+)
+COORDINATOR_MOVES = (
+    GroupCoordinatorNotAvailableError,  # the first group on a broker, too
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
+#: In a description of a topic: set for this topic, not a default.
+_SET_FOR_TOPIC = 1
 
 
 def connection(settings: Kafka) -> dict[str, Any]:
@@ -83,7 +129,9 @@ def topic_config(topic: Topic) -> dict[str, str]:
 
 
 @contextmanager
-def errors_named(what: str) -> Iterator[None]:
+def errors_named(
+    what: str, *, passing: tuple[type[KafkaError], ...] = PASSING
+) -> Iterator[None]:
     """Raise our errors for the client's: what can pass, and what a person must see."""
     try:
         yield
@@ -92,27 +140,141 @@ def errors_named(what: str) -> Iterator[None]:
             f"{what}: no such topic; run 'wirewatch topics create'"
         ) from error
     except KafkaError as error:
-        if error.retriable or isinstance(error, ConnectionError):
+        if error.retriable or isinstance(error, passing):
             raise NotStoredError(f"{what}: {error!r}") from error
         raise FatalError(f"{what}: {error!r}") from error
     except (TimeoutError, OSError) as error:
         raise NotStoredError(f"{what}: {error!r}") from error
 
 
+class _BoundedHandler(SendProduceReqHandler):  # type: ignore[misc] # has no types
+    def _can_retry(self, error: Any, batch: Any) -> bool:
+        return not batch.expired() and bool(super()._can_retry(error, batch))
+
+
+class _BoundedSender(Sender):  # type: ignore[misc] # has no types
+    async def _send_produce_req(self, node_id: Any, batches: Any) -> None:
+        await _BoundedHandler(self, batches).do(node_id)
+        self._in_flight.remove(node_id)
+        self._muted_partitions.difference_update(batches)
+
+
+class BoundedProducer(AIOKafkaProducer):  # type: ignore[misc] # has no types
+    """Idempotent, waits for all in-sync replicas, and gives up after a time.
+
+    aiokafka's idempotent producer repeats for ever what a broker does not take, and
+    cannot even be stopped meanwhile. A batch given up leaves a hole in the numbers by
+    which the broker tells repeats, so after a failure a new producer must take over.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            **options,
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=REQUEST_BYTES,
+        )
+        usual: Any = self._sender  # type: ignore[has-type] # has no types
+        self._sender = _BoundedSender(
+            self.client,
+            acks=usual._acks,  # noqa: SLF001 - as it was made
+            txn_manager=self._txn_manager,
+            message_accumulator=self._message_accumulator,
+            retry_backoff_ms=usual._retry_backoff * 1000,  # noqa: SLF001 - as it was made
+            request_timeout_ms=self._request_timeout_ms,
+        )
+
+
+class _Packed(NamedTuple):
+    """A batch, and which of the outputs are in it."""
+
+    topic: str
+    partition: int
+    batch: Any
+    members: list[int]
+
+
+async def send(
+    producer: Any, outputs: Sequence[Output], counts: Mapping[str, int]
+) -> list[tuple[int, int]]:
+    """Store *outputs*; return partition and offset of each, when all are stored.
+
+    Topics are named as on the broker, ``counts`` has their numbers of partitions.
+    """
+    packed = _pack(producer, outputs, counts)
+    answers: list[asyncio.Future[Any]] = []
+    try:
+        for topic, partition, batch, _ in packed:
+            answers.append(await producer.send_batch(batch, topic, partition=partition))
+    finally:
+        # All are waited for, so that no answer is left behind when one fails.
+        results = await asyncio.gather(*answers, return_exceptions=True)
+    places = [(0, 0)] * len(outputs)
+    for (_, partition, _, members), result in zip(packed, results, strict=True):
+        if isinstance(result, BaseException):
+            raise result
+        for number, index in enumerate(members):
+            places[index] = (partition, result.offset + number)
+    return places
+
+
+def _pack(
+    producer: Any, outputs: Sequence[Output], counts: Mapping[str, int]
+) -> list[_Packed]:
+    """Fill batches: a future a batch, not one a record, is a fifth of the CPU."""
+    now_ms = int(time.time() * 1000)
+    packed: list[_Packed] = []
+    filling: dict[tuple[str, int], _Packed] = {}
+    for index, output in enumerate(outputs):
+        count = counts[output.topic]
+        partition = (
+            partition_of(output.key, count)
+            if output.partition is None
+            else output.partition
+        )
+        if not 0 <= partition < count:
+            raise TopicMismatchError(
+                f"{output.topic}/{partition} does not exist: the topic has {count} "
+                "partitions"
+            )
+        at = (output.topic, partition)
+        one = filling.get(at)
+        if one is None or not _add(one.batch, output, now_ms):
+            one = filling[at] = _Packed(*at, producer.create_batch(), [])
+            packed.append(one)
+            assert _add(one.batch, output, now_ms), "an empty batch takes one"
+        one.members.append(index)
+    return packed
+
+
+def _add(batch: Any, output: Output, now_ms: int) -> bool:
+    added = batch.append(
+        timestamp=output.timestamp_ms or now_ms,
+        key=output.key,
+        value=output.value,
+        headers=list(output.headers),
+    )
+    return added is not None
+
+
 class KafkaLog:
     """See :class:`streams.log.face.Log`.
 
-    The producer is idempotent and waits for all in-sync replicas. Clients are started
-    when they are first needed, so that opening costs nothing and fails nowhere.
+    Clients are started when they are first needed, so that opening costs nothing and
+    fails nowhere. A call on brokers that do not answer raises TransientError within two
+    request time-outs.
     """
 
     def __init__(self, settings: Kafka, *, prefix: str = "") -> None:
         self._settings = settings
         self._prefix = prefix
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: BoundedProducer | None = None
         self._admin: AIOKafkaAdminClient | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._starting = asyncio.Lock()
+        #: Of topics that exist; a count never changes in place.
+        self._counts: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -135,19 +297,19 @@ class KafkaLog:
 
     # -- clients -----------------------------------------------------------------------
 
-    async def _producing(self) -> AIOKafkaProducer:
+    async def _producing(self) -> BoundedProducer:
         async with self._starting:
             if self._producer is None:
                 self._producer = await self._started(
-                    AIOKafkaProducer(
-                        **connection(self._settings),
-                        acks="all",
-                        enable_idempotence=True,
-                        max_batch_size=BATCH_BYTES,
-                        max_request_size=REQUEST_BYTES,
-                    )
+                    BoundedProducer(**connection(self._settings))
                 )
             return self._producer
+
+    async def _discard(self, producer: BoundedProducer) -> None:
+        """Let the next append make a new one."""
+        if self._producer is producer:
+            self._producer = None
+        await producer.stop()
 
     async def _consuming(self) -> AIOKafkaConsumer:
         async with self._starting:
@@ -166,21 +328,19 @@ class KafkaLog:
         async with self._starting:
             if self._admin is None:
                 admin = AIOKafkaAdminClient(**connection(self._settings))
-                try:
-                    with errors_named(f"Kafka at {self._settings.bootstrap}"):
-                        await admin.start()
-                except BaseException:
-                    await admin.close()
-                    raise
-                self._admin = admin
+                self._admin = await self._started(admin, admin.close)
             return self._admin
 
-    async def _started(self, client: Any) -> Any:
+    async def _started(
+        self, client: Any, stop: Callable[[], Awaitable[None]] | None = None
+    ) -> Any:
         try:
             with errors_named(f"Kafka at {self._settings.bootstrap}"):
-                await client.start()
+                # Once they have answered, aiokafka waits for brokers without end.
+                async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
+                    await client.start()
         except BaseException:
-            await client.stop()
+            await (stop or client.stop)()
             raise
         return client
 
@@ -190,35 +350,24 @@ class KafkaLog:
         """See the protocol."""
         for output in outputs:
             check_size(output)
+        named = [o._replace(topic=self._prefix + o.topic) for o in outputs]
+        counts = {name: await self._count(name) for name in {o.topic for o in named}}
         producer = await self._producing()
-        if not outputs:
-            return []
-        with errors_named("the log did not take the records"):
-            counts = {
-                topic: len(await producer.partitions_for(self._prefix + topic))
-                for topic in {o.topic for o in outputs}
-            }
-            sent: list[asyncio.Future[Any]] = [
-                await producer.send(
-                    self._prefix + o.topic,
-                    o.value,
-                    key=o.key,
-                    partition=(
-                        partition_of(o.key, counts[o.topic])
-                        if o.partition is None
-                        else o.partition
-                    ),
-                    headers=list(o.headers),
-                    timestamp_ms=o.timestamp_ms,
+        try:
+            with errors_named(
+                "the log did not take the records", passing=PASSING + SPENT
+            ):
+                places = await send(producer, named, counts)
+            if any(offset < 0 for _, offset in places):
+                raise NotStoredError(
+                    "the brokers have the records, but no longer know where"
                 )
-                for o in outputs
-            ]
-            # All are waited for, so that no answer is left behind when one fails.
-            await asyncio.wait(sent)
-            stored = [one.result() for one in sent]
+        except TransientError:
+            await self._discard(producer)
+            raise
         return [
-            Position(o.topic, one.partition, one.offset)
-            for o, one in zip(outputs, stored, strict=True)
+            Position(output.topic, partition, offset)
+            for output, (partition, offset) in zip(outputs, places, strict=True)
         ]
 
     # -- where things stand --------------------------------------------------------------
@@ -226,18 +375,33 @@ class KafkaLog:
     async def partitions(self, topic: str) -> int:
         """See the protocol."""
         admin = await self._administering()
-        with errors_named(topic):
-            found = await admin.describe_topics([self._prefix + topic])
-        return len(found[0]["partitions"]) if not found[0]["error_code"] else 0
+        name = self._prefix + topic
+        with errors_named(name):
+            # Not admin.describe_topics: with brokers' defaults, to ask would make it.
+            request = MetadataRequest([name], allow_auto_topic_creation=False)
+            answer = await admin._send_request(request)  # noqa: SLF001 - see above
+            (found,) = answer.to_object()["topics"]
+            error = for_code(found["error_code"])
+            if error is UnknownTopicOrPartitionError:
+                return 0
+            if error is not NoError:
+                raise error(name)
+        return len(found["partitions"])
+
+    async def _count(self, name: str) -> int:
+        """Return the partitions of the topic that brokers call *name*."""
+        if name not in self._counts:
+            count = await self.partitions(name.removeprefix(self._prefix))
+            if not count:
+                raise TopicMismatchError(
+                    f"there is no topic {name!r}: run 'wirewatch topics create'"
+                )
+            self._counts[name] = count
+        return self._counts[name]
 
     async def _all(self, topic: str) -> list[TopicPartition]:
-        count = await self.partitions(topic)
-        if not count:
-            raise TopicMismatchError(
-                f"there is no topic {self._prefix + topic!r}: run 'wirewatch topics "
-                "create'"
-            )
-        return [TopicPartition(self._prefix + topic, p) for p in range(count)]
+        name = self._prefix + topic
+        return [TopicPartition(name, p) for p in range(await self._count(name))]
 
     async def starts(self, topic: str) -> dict[int, int]:
         """See the protocol."""
@@ -257,7 +421,8 @@ class KafkaLog:
         """See the protocol."""
         consumer, tps = await self._consuming(), await self._all(topic)
         with errors_named(topic):
-            found = await consumer.offsets_for_times(dict.fromkeys(tps, to_ms(moment)))
+            moment_ms = max(0, to_ms(moment))
+            found = await consumer.offsets_for_times(dict.fromkeys(tps, moment_ms))
         ends = await self.ends(topic)
         return {
             tp.partition: at.offset if at is not None else ends[tp.partition]
@@ -266,26 +431,36 @@ class KafkaLog:
 
     async def committed(self, group: str, topic: str) -> dict[int, int]:
         """See the protocol."""
-        admin = await self._administering()
         deadline = time.monotonic() + REQUEST_TIMEOUT_MS / 1000
         while True:
             with errors_named(group):
                 try:
-                    found = await admin.list_consumer_group_offsets(
-                        self._prefix + group
-                    )
+                    found = await self._group_offsets(self._prefix + group)
                     break
-                except GroupCoordinatorNotAvailableError:
-                    # The first group on a broker: its offsets topic is being made.
+                except COORDINATOR_MOVES:
                     if time.monotonic() > deadline:
                         raise
             await asyncio.sleep(0.1)
-        name = self._prefix + topic
         return {
-            tp.partition: at.offset
-            for tp, at in found.items()
-            if tp.topic == name and at.offset >= 0
+            partition: offset
+            for name, partitions in found
+            for partition, offset, *_ in partitions
+            if name == self._prefix + topic and offset >= 0
         }
+
+    async def _group_offsets(self, group: str) -> list[Any]:
+        """Return topic, [(partition, offset, ...)] of each topic that *group* reads.
+
+        aiokafka's own method takes a coordinator's refusal (it is just starting) for
+        a group without offsets.
+        """
+        admin = await self._administering()
+        answer = await admin._send_request(  # noqa: SLF001 - see above
+            OffsetFetchRequest(group, None), await admin.find_coordinator(group)
+        )
+        if answer.error_code:
+            raise for_code(answer.error_code)(group)
+        return list(answer.topics)
 
     # -- reads -------------------------------------------------------------------------
 
@@ -293,11 +468,11 @@ class KafkaLog:
         self, topic: str, offsets: Mapping[int, int], until: Mapping[int, int]
     ) -> AsyncIterator[Record]:
         """See the protocol."""
-        name = self._prefix + topic
+        ends = await self.ends(topic)
         open_until = {
-            TopicPartition(name, p): until[p]
+            TopicPartition(self._prefix + topic, p): end
             for p, start in offsets.items()
-            if start < until.get(p, 0)
+            if start < (end := min(until.get(p, 0), ends.get(p, 0)))
         }
         if not open_until:
             return
@@ -307,6 +482,7 @@ class KafkaLog:
                 consumer.assign(list(open_until))
                 for tp in open_until:
                     consumer.seek(tp, offsets[tp.partition])
+            moved = time.monotonic()
             while open_until:
                 with errors_named(topic):
                     fetched = await consumer.getmany(
@@ -316,10 +492,16 @@ class KafkaLog:
                     for record in records:
                         if record.offset < open_until[tp]:
                             yield _record(topic, record)
-                # A hole at the end (compaction) is seen by the position alone.
-                for tp in list(open_until):
-                    if await consumer.position(tp) >= open_until[tp]:
-                        del open_until[tp]
+                for tp in await _ended(consumer, open_until):
+                    del open_until[tp]
+                if fetched:
+                    moved = time.monotonic()
+                elif time.monotonic() - moved > REQUEST_TIMEOUT_MS / 1000:
+                    raise TransientError(
+                        f"{self._prefix + topic}: the brokers at "
+                        f"{self._settings.bootstrap} have sent nothing for "
+                        f"{REQUEST_TIMEOUT_MS / 1000:g} s"
+                    )
         finally:
             await consumer.stop()
 
@@ -327,13 +509,18 @@ class KafkaLog:
         self, topic: str, offsets: Mapping[int, int]
     ) -> AsyncIterator[Record]:
         """See the protocol."""
-        name = self._prefix + topic
+        begin = {
+            tp: offsets[tp.partition]
+            for tp in await self._all(topic)
+            if tp.partition in offsets
+        }
         consumer = await self._started(self._new_consumer())
         try:
             with errors_named(topic):
-                consumer.assign([TopicPartition(name, p) for p in offsets])
-                for p, offset in offsets.items():
-                    consumer.seek(TopicPartition(name, p), offset)
+                consumer.assign(list(begin))
+                for tp, offset in begin.items():
+                    consumer.seek(tp, offset)
+            # While the brokers are away this waits, and goes on when they are back.
             while True:
                 with errors_named(topic):
                     fetched = await consumer.getmany(timeout_ms=READ_WAIT_MS)
@@ -347,33 +534,39 @@ class KafkaLog:
 
     async def create(self, topics: Iterable[Topic]) -> list[str]:
         """See the protocol."""
-        admin = await self._administering()
         wanted = list(topics)
         made = []
         for topic in wanted:
-            name = self._prefix + topic.name
             if await self.partitions(topic.name):
                 made += await self._mend(topic)
-                continue
-            with errors_named(name):
-                try:
-                    await admin.create_topics(
-                        [
-                            NewTopic(
-                                name,
-                                topic.partitions,
-                                self._settings.replication,
-                                topic_configs=topic_config(topic),
-                            )
-                        ]
-                    )
-                except TopicAlreadyExistsError:
-                    continue  # another process was quicker
-            made.append(f"{name}: made, {topic.partitions} partitions")
+            elif await self._make(topic):
+                made.append(
+                    f"{self._prefix + topic.name}: made, {topic.partitions} partitions"
+                )
         await self._until_known(wanted)
         if differing := await self.mismatches(wanted):
             raise TopicMismatchError("\n".join(differing))
         return made
+
+    async def _make(self, topic: Topic) -> bool:
+        """Make *topic*; False when another process was quicker."""
+        name = self._prefix + topic.name
+        admin = await self._administering()
+        new = NewTopic(
+            name,
+            topic.partitions,
+            self._settings.replication,
+            topic_configs=topic_config(topic),
+        )
+        with errors_named(name):
+            answer = await admin.create_topics([new])
+            for _, code, *why in answer.topic_errors:
+                error = for_code(code)
+                if error is TopicAlreadyExistsError:
+                    return False
+                if error is not NoError:
+                    raise error(*why)
+        return True
 
     async def _until_known(self, topics: Sequence[Topic]) -> None:
         """Return when the brokers tell of all topics: creation is not at once everywhere."""
@@ -390,30 +583,39 @@ class KafkaLog:
     async def _mend(self, topic: Topic) -> list[str]:
         """Set what may change on an existing topic."""
         name = self._prefix + topic.name
-        have = await self._config(name)
+        config = await self._config(name)
+        have = {setting: value for setting, (value, _) in config.items()}
         wrong = {k: v for k, v in topic_config(topic).items() if have.get(k) != v}
         wrong.pop("cleanup.policy", None)
         if not wrong:
             return []
+        # Altering replaces everything: what somebody has set beside ours must stay.
+        kept = {
+            k: value
+            for k, (value, source) in config.items()
+            if source == _SET_FOR_TOPIC
+        }
         admin = await self._administering()
         with errors_named(name):
-            await admin.alter_configs(
-                [
-                    ConfigResource(
-                        ConfigResourceType.TOPIC, name, configs=topic_config(topic)
-                    )
-                ]
+            (answer,) = await admin.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, name, configs=kept | wrong)]
             )
+            for code, why, *_ in answer.resources:
+                if for_code(code) is not NoError:
+                    raise for_code(code)(why)
         return [f"{name}: {k} is {v} now, not {have.get(k)}" for k, v in wrong.items()]
 
-    async def _config(self, name: str) -> dict[str, str]:
+    async def _config(self, name: str) -> dict[str, tuple[str, int]]:
+        """Return the value of each setting of topic *name*, and who has set it."""
         admin = await self._administering()
         with errors_named(name):
-            found = await admin.describe_configs(
+            (answer,) = await admin.describe_configs(
                 [ConfigResource(ConfigResourceType.TOPIC, name)]
             )
-        entries = found[0].resources[0][4]
-        return {entry[0]: entry[1] for entry in entries}
+            ((code, why, _, _, entries),) = answer.resources
+            if for_code(code) is not NoError:
+                raise for_code(code)(why)
+        return {entry[0]: (entry[1], entry[3]) for entry in entries}
 
     async def mismatches(self, topics: Iterable[Topic]) -> list[str]:
         """See the protocol."""
@@ -430,7 +632,7 @@ class KafkaLog:
                     "never changes in place: keys would move. Use another prefix, or "
                     "delete the topic if its records may go"
                 )
-            have = await self._config(name)
+            have = {k: value for k, (value, _) in (await self._config(name)).items()}
             lines += [
                 f"{name}: {key} is {have.get(key)!r}, needs {value!r}; "
                 + (
@@ -442,6 +644,13 @@ class KafkaLog:
                 if not _same(key, have.get(key), value)
             ]
         return lines
+
+
+async def _ended(
+    consumer: AIOKafkaConsumer, until: Mapping[TopicPartition, int]
+) -> list[TopicPartition]:
+    """Return what has been read: a hole at the end is seen by the position alone."""
+    return [tp for tp, end in until.items() if await consumer.position(tp) >= end]
 
 
 def _same(key: str, have: str | None, wanted: str) -> bool:

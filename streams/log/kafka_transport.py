@@ -6,7 +6,6 @@ that wait for the broker.
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from collections.abc import Sequence
@@ -21,8 +20,7 @@ from faust.transport.drivers import aiokafka as faust_kafka
 from streams.errors import TopicMismatchError
 from streams.log.delivery import BatchConsumer, BatchTransport
 from streams.log.face import Output
-from streams.log.kafka import errors_named
-from streams.log.partitioner import partition_of
+from streams.log.kafka import errors_named, send
 
 
 log = structlog.get_logger(__name__)
@@ -92,7 +90,7 @@ class Consumer(BatchConsumer, faust_kafka.Consumer):
 
 
 class Producer(faust_kafka.Producer):
-    """Builds batches itself: a future a batch, not one a record, is a fifth of the CPU."""
+    """Writes batch by batch, and waits until all in-sync replicas have them."""
 
     def _settings_extra(self) -> dict[str, Any]:
         """Faust sets these for exactly_once only."""
@@ -115,39 +113,10 @@ class Producer(faust_kafka.Producer):
 
     async def _send_batches(self, outputs: Sequence[Output]) -> None:
         producer = self._ensure_producer()
-        now_ms = int(time.time() * 1000)
         counts = {
             t: await self._partitions(producer, t) for t in {o.topic for o in outputs}
         }
-        batches: dict[tuple[str, int], Any] = {}
-        answers: list[asyncio.Future[Any]] = []
-
-        async def send(at: tuple[str, int]) -> None:
-            topic, partition = at
-            batch = batches.pop(at)
-            answers.append(await producer.send_batch(batch, topic, partition=partition))
-
-        try:
-            for o in outputs:
-                at = (
-                    o.topic,
-                    partition_of(o.key, counts[o.topic])
-                    if o.partition is None
-                    else o.partition,
-                )
-                if at not in batches:
-                    batches[at] = producer.create_batch()
-                if not _append(batches[at], o, now_ms):
-                    await send(at)
-                    batches[at] = producer.create_batch()
-                    assert _append(batches[at], o, now_ms), "an empty batch takes one"
-            for at in list(batches):
-                await send(at)
-        finally:
-            results = await asyncio.gather(*answers, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        await send(producer, outputs, counts)
 
     async def _partitions(self, producer: Any, topic: str) -> int:
         known = producer.client.cluster.partitions_for_topic(topic)
@@ -160,16 +129,6 @@ class Producer(faust_kafka.Producer):
                 f"there is no topic {topic!r}: run 'wirewatch topics create'"
             )
         return len(known)
-
-
-def _append(batch: Any, output: Output, now_ms: int) -> bool:
-    added = batch.append(
-        timestamp=output.timestamp_ms or now_ms,
-        key=output.key,
-        value=output.value,
-        headers=list(output.headers),
-    )
-    return added is not None
 
 
 class Transport(BatchTransport, faust_kafka.Transport):
