@@ -18,6 +18,7 @@ import time
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -77,15 +78,22 @@ _NEWS = [
 ]
 
 
-def documents(count: int, seed: int = 1) -> Iterator[Item]:
-    """Yield items of about 200 words, whose word frequencies follow the law of Zipf and Mandelbrot."""
-    rng = random.Random(seed)
+@cache
+def _vocabulary() -> list[str]:
+    rng = random.Random(0)
     letters = "aeioubdfgklmnprst"
-    vocabulary = [
+    words = [
         "".join(rng.choice(letters) for _ in range(rng.randint(3, 10)))
         for _ in range(40_000)
     ]
-    vocabulary[300:300] = _NEWS  # as frequent as such words are: in some 5 % of items
+    words[300:300] = _NEWS  # as frequent as such words are: in some 5 % of items
+    return words
+
+
+def documents(count: int, seed: int = 1) -> Iterator[Item]:
+    """Yield items of about 200 words, whose word frequencies follow the law of Zipf and Mandelbrot."""
+    rng = random.Random(seed)
+    vocabulary = _vocabulary()
     weights = [1 / (rank + 2.7) for rank in range(len(vocabulary))]
     for number in range(count):
         words = rng.choices(vocabulary, weights, k=200)

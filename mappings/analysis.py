@@ -17,9 +17,8 @@ import re
 import threading
 import unicodedata
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
 
 import Stemmer
 
@@ -198,14 +197,6 @@ _ASCII = {
 }
 
 
-class Span(NamedTuple):
-    """A stretch of a text that holds a word (rarely several): ``text[start:end]``."""
-
-    text: str
-    start: int
-    end: int
-
-
 def prepare(text: str) -> str:
     """Return *text* in the normal form (NFKC) in which Elasticsearch is given it."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
@@ -213,7 +204,7 @@ def prepare(text: str) -> str:
 
 def folded(text: str) -> list[str]:
     """Return the folded forms of the words of *text*, in order."""
-    return _joined(chunks(text), "").split()
+    return _joined(pieces(prepare(text)), "").split()
 
 
 def stems(text: str, language: str) -> list[str]:
@@ -221,30 +212,33 @@ def stems(text: str, language: str) -> list[str]:
 
     ``language`` is one of :data:`STEMMERS`.
     """
-    return _joined(chunks(text), language).split()
+    return _joined(pieces(prepare(text)), language).split()
 
 
 def both(text: str, language: str) -> tuple[str, str]:
     """Return :func:`folded` and :func:`stems`, each with one space between words."""
-    found = chunks(text)
+    found = pieces(prepare(text))
     return _joined(found, ""), _joined(found, language)
 
 
-def chunks(text: str) -> list[str]:
-    """Return what lies between characters that are of no word in any language."""
-    found: list[str] = _chunk_pattern().findall(prepare(text))
+def pieces(text: str) -> list[str]:
+    """Return the stretches of *text*, as written, that each hold a word (or several)."""
+    found: list[str] = _piece_pattern().findall(text)
     return found
 
 
-def forms_of(chunk: str, language: str = "") -> list[str]:
-    """Return the forms of a span's text: stems of *language*, or folded ('')."""
-    return _known(language)[prepare(chunk)].split()
+def spans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield [start, end) in *text* of each of its :func:`pieces`."""
+    return (match.span() for match in _piece_pattern().finditer(text))
 
 
-def spans(text: str) -> Iterator[Span]:
-    """Yield where the words of *text* stand, as they were written."""
-    for match in _chunk_pattern().finditer(text):
-        yield Span(match.group(), match.start(), match.end())
+def forms(found: Sequence[str], language: str = "") -> list[str]:
+    """Return the words of each of *found*, which :func:`pieces` returned.
+
+    Stems of *language*, or folded (''); several have spaces between, none is ''.
+    """
+    known = _known(language)
+    return [known[prepare(piece)] for piece in found]
 
 
 def language_of(code: str) -> str:
@@ -254,14 +248,14 @@ def language_of(code: str) -> str:
 
 def _joined(found: Iterable[str], language: str) -> str:
     text = " ".join(map(_known(language).__getitem__, found))
-    # A chunk of nothing but marks has no form, and leaves its spaces.
+    # A piece of nothing but marks has no form, and leaves its spaces.
     if "  " in text or text[:1] == " " or text[-1:] == " ":
         return " ".join(text.split())
     return text
 
 
 class _Known(dict[str, str]):
-    """Chunk -> its words' forms with spaces between, found out once a thread.
+    """Piece -> its words' forms with spaces between, found out once a thread.
 
     News repeat their words: nearly all of the analysis is this look-up.
     """
@@ -273,13 +267,13 @@ class _Known(dict[str, str]):
         super().__init__()
         self._form = form
 
-    def __missing__(self, chunk: str) -> str:
-        words = _pattern().findall(chunk.translate(_unified()))
+    def __missing__(self, piece: str) -> str:
+        words = _pattern().findall(piece.translate(_unified()))
         forms = " ".join(self._form(words))
-        if len(chunk) <= self._LENGTH_MAX:
+        if len(piece) <= self._LENGTH_MAX:
             if len(self) >= self._COUNT_MAX:
                 self.clear()
-            self[chunk] = forms
+            self[piece] = forms
         return forms
 
 
@@ -391,7 +385,7 @@ def _pattern() -> re.Pattern[str]:
 
 
 @cache
-def _chunk_pattern() -> re.Pattern[str]:
+def _piece_pattern() -> re.Pattern[str]:
     """Return the pattern of words with all that :data:`UNIFIED` takes out of them."""
     one, basic, other = _classes()
     out = _ranges(_DROPPED)

@@ -47,9 +47,10 @@ SCHEMA: Final = 1
 _KINDS: Final[tuple[Kind, ...]] = ("items", "incidents")
 _FACETS: Final = {"class": "class", "lang": "language", "source": "source"}
 _CHUNK: Final = 500
-#: Words that FTS5 gathers before it writes them: at its default of 1 MB a batch makes
-#: several segments, which costs a third of the writing rate.
-_HASH_BYTES: Final = 1 << 24
+#: FTS5 gathers 16 MB of words before it writes them (a batch is one segment), and merges
+#: eight segments at a time: with its defaults of 1 MB and four, writing costs half as
+#: much again, and a query is no faster (bench/index.py).
+_FTS_OPTIONS: Final = (("hashsize", 1 << 24), ("automerge", 8))
 
 _RECORDS = """
 CREATE TABLE IF NOT EXISTS {kind}_record (
@@ -390,9 +391,9 @@ def _rebuild(connection: sqlite3.Connection) -> int:
     for kind in _KINDS:
         for script in (_DROPPED, _RECORDS, _DERIVED):
             _script(connection, script.format(kind=kind, columns=_COLUMNS))
-        connection.execute(
-            f"INSERT INTO {kind}_words ({kind}_words, rank) VALUES ('hashsize', ?)",  # noqa: S608 - fixed names only
-            (_HASH_BYTES,),
+        connection.executemany(
+            f"INSERT INTO {kind}_words ({kind}_words, rank) VALUES (?, ?)",  # noqa: S608 - fixed names only
+            _FTS_OPTIONS,
         )
         # Read by key, not by cursor: the derived tables are written meanwhile.
         last = -1

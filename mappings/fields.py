@@ -82,6 +82,10 @@ def fault(document: Item | Incident) -> Refused | None:
         return Refused(
             "version_range", f"{document.version} is not in [1, {VERSION_MAX}]"
         )
+    try:
+        msgspec.json.encode(document)
+    except UnicodeEncodeError as error:
+        return Refused("not_unicode", f"a text of the record is not Unicode: {error}")
     return None
 
 

@@ -40,43 +40,50 @@ def snippets(query: Query, passages: Iterable[Passage]) -> tuple[str, ...]:
 
 def _mark(query: Query, passage: Passage) -> _Marked:
     text = passage.text.replace(START, " ").replace(END, " ")
-    spans = list(analysis.spans(text))
-    bounds = set()
+    pieces = analysis.pieces(text)
+    hits: set[int] = set()
     for language in ("", passage.language) if passage.language else ("",):
-        forms, at_span = _aligned(spans, language)
+        words, piece_of = _flat(analysis.forms(pieces, language))
         for wanted in query.wanted():
-            prefix = isinstance(wanted, Prefix)
-            if prefix and language:
-                continue
-            sought = _analysed(wanted.text, language)
-            for at in _places(forms, sought, prefix=prefix):
-                bounds.add(at_span[at])
-    return _Marked(text, [(spans[at].start, spans[at].end) for at in sorted(bounds)])
+            if isinstance(wanted, Prefix):
+                found = [] if language else _begun(words, wanted.text)
+            else:
+                found = _phrased(words, _analysed(wanted.text, language))
+            hits.update(piece_of[at] for at in found)
+    if not hits:
+        return _Marked(text, [])
+    spans = enumerate(analysis.spans(text))
+    return _Marked(text, [span for at, span in spans if at in hits])
 
 
 def _analysed(text: str, language: str) -> list[str]:
     return analysis.stems(text, language) if language else analysis.folded(text)
 
 
-def _aligned(
-    spans: Sequence[analysis.Span], language: str
-) -> tuple[list[str], list[int]]:
-    """Return the forms of all words, and the span in which each one stands."""
-    forms, at_span = [], []
-    for at, span in enumerate(spans):
-        found = analysis.forms_of(span.text, language)
-        forms += found
-        at_span += [at] * len(found)
-    return forms, at_span
+def _flat(forms: list[str]) -> tuple[list[str], Sequence[int]]:
+    """Return all words, and for each the number of the piece that it stands in."""
+    if all(forms) and not any(" " in form for form in forms):
+        return forms, range(len(forms))
+    placed = [(word, at) for at, form in enumerate(forms) for word in form.split()]
+    return [word for word, _ in placed], [at for _, at in placed]
 
 
-def _places(form: Sequence[str], sought: list[str], *, prefix: bool) -> Iterator[int]:
-    if prefix:
-        yield from (at for at, word in enumerate(form) if word.startswith(sought[0]))
-        return
-    for at, word in enumerate(form):
-        if word == sought[0] and list(form[at : at + len(sought)]) == sought:
-            yield from range(at, at + len(sought))
+def _begun(words: list[str], prefix: str) -> list[int]:
+    return [at for at, word in enumerate(words) if word.startswith(prefix)]
+
+
+def _phrased(words: list[str], sought: list[str]) -> list[int]:
+    """Return where the words stand of each place at which *sought* is said."""
+    first, length = sought[0], len(sought)
+    if first not in words:
+        return []
+    starts = [at for at, word in enumerate(words) if word == first]
+    return [
+        at + step
+        for at in starts
+        if words[at : at + length] == sought
+        for step in range(length)
+    ]
 
 
 def _cut(passage: _Marked) -> Iterator[str]:
