@@ -35,6 +35,7 @@ from streams.records import (
     Story,
 )
 from streams.settings import Elasticsearch
+from tests.servers.handles import ElasticsearchServer
 
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -466,6 +467,28 @@ async def test_a_shard_that_is_on_no_node_is_waited_out(
     # The server may have kept the first request, and carried it out.
     assert (await elastic.write([item("i1")]))[0] in (Stored.STORED, Stored.STALE)
     assert await elastic.get("i1") == item("i1")
+
+
+@pytest.mark.elasticsearch
+async def test_the_limit_of_shards_and_a_dead_server_are_waited_out(
+    own_elasticsearch: Callable[[], ElasticsearchServer],
+) -> None:
+    server = own_elasticsearch()
+    async with (
+        ElasticIndex(Elasticsearch(url=server.url), "own-") as index,
+        AsyncElasticsearch(server.url) as client,
+    ):
+        await index.prepare()
+        await client.cluster.put_settings(persistent={"cluster.max_shards_per_node": 1})
+        with pytest.raises(IndexUnavailableError, match=r"maximum .* shards"):
+            await index.write([item("i1")])
+        await client.cluster.put_settings(
+            persistent={"cluster.max_shards_per_node": None}
+        )
+        assert await index.write([item("i1")]) == [Stored.STORED]
+        server.kill()
+        with pytest.raises(IndexUnavailableError):
+            await index.write([item("i2")])
 
 
 @pytest.mark.elasticsearch
