@@ -43,6 +43,7 @@ from streams.errors import (
     RefusalRunError,
     TransientError,
 )
+from streams.log.delivery import Part
 from streams.log.face import Output, Record, check_size
 from streams.topics import Topic
 
@@ -125,15 +126,16 @@ class Overlay(Mapping[bytes, bytes]):
     def __init__(self, stored: Mapping[bytes, bytes]) -> None:
         self._stored = stored
         self.added: dict[bytes, bytes | None] = {}
-        #: Every write, in order, as the changelog gets them. Were a key's writes made
-        #: one, then of a batch that a crash cuts off the table could have what a late
-        #: record made of one entry without what an early one made of another.
-        self.written: list[tuple[bytes, bytes | None]] = []
+        #: Every write (partition of its record, key, value), in order, as the changelog
+        #: gets them. Were a key's writes made one, then of a batch that a crash cuts
+        #: off the table could have what a late record made of one entry without what
+        #: an early one made of another.
+        self.written: list[tuple[int, bytes, bytes | None]] = []
 
-    def add(self, writes: Mapping[bytes, bytes | None]) -> None:
-        """Put *writes* over what is there."""
+    def add(self, partition: int, writes: Mapping[bytes, bytes | None]) -> None:
+        """Put *writes*, of a record in *partition*, over what is there."""
         self.added.update(writes)
-        self.written += writes.items()
+        self.written += [(partition, key, value) for key, value in writes.items()]
 
     def clear(self) -> None:
         """Forget what was added."""
@@ -237,19 +239,18 @@ class _Loop:
             changelog = self._table.changelog_topic_name
             assert changelog == prefix + stage.table.name, changelog
 
-    async def work_on(self, raw: Sequence[Any], message: Any) -> None:
+    async def work_on(self, parts: Sequence[Part], message: Any) -> None:
         """Handle a batch and store what comes of it; then it may be acked."""
         if not self._app.consumer.holds(message):
             raise Abandoned
         started = time.monotonic()
-        records = [self._record(one) for one in raw]
-        self._no_run_of_refusals_left_over()
+        records = [self._record(one) for part in parts for one in part.records]
         overlay = Overlay(self._table.data if self._table is not None else {})
         outcomes = await self._retried(
             "the batch", lambda: self._decide_all(records, overlay), message
         )
         outputs = self._outputs(records, outcomes)
-        entries = self._entries(overlay, message.partition)
+        entries = self._entries(overlay)
         if outputs or entries:
             await self._retried(
                 "storing",
@@ -266,9 +267,7 @@ class _Loop:
         log.debug(
             "batch",
             stage=self._stage.name,
-            topic=records[-1].topic,
-            partition=records[-1].partition,
-            last=records[-1].offset,
+            upto=[str(self._record(part.records[-1]).position) for part in parts],
             records=len(records),
             outputs=len(outputs) - refused,
             refused=refused,
@@ -323,7 +322,7 @@ class _Loop:
             return self._unforeseen(record, error)
         outcome = _checked(decision)
         if isinstance(outcome, Decision):
-            overlay.add(outcome.writes)
+            overlay.add(record.partition, outcome.writes)
         return outcome
 
     async def _handle(self, batch: Sequence[Received]) -> Sequence[Outcome]:
@@ -397,16 +396,13 @@ class _Loop:
                 f"row were refused, the last at {record.position}: {refusal.reason}"
             )
 
-    def _no_run_of_refusals_left_over(self) -> None:
-        assert self.progress.refusals_in_a_row <= REFUSALS_MAX, self._stage.name
-
-    def _entries(self, overlay: Overlay, partition: int) -> list[Output]:
+    def _entries(self, overlay: Overlay) -> list[Output]:
         if self._table is None:
             return []
         changelog = self._table.changelog_topic_name
         return [
             Output(changelog, key, value, partition=partition)
-            for key, value in overlay.written
+            for partition, key, value in overlay.written
         ]
 
     async def _lease(self, message: Any) -> None:

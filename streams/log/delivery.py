@@ -6,11 +6,12 @@ Two mixins go in front of Faust's own classes, and one contract binds the produc
     class Transport(BatchTransport, <a Faust transport>)
     class Producer(<a Faust producer>): async def store(...)   # see StoringProducer
 
-1. *Batches.* Faust spends about 200 us on each message that it delivers. A topic named
-   in ``Transport.batch_topics`` therefore arrives as ONE message per partition and
-   fetch: its value is the list of records, its offset the last one's. An ack of it acks
-   them all. Changelogs still arrive one by one, because Faust's recovery reads them.
-2. *Commit rule.* A delivered message waits in a queue per partition; only an acked head
+1. *Batches.* Faust spends about 200 us on each message that it delivers. What was
+   fetched of the topics in ``Transport.batch_topics``, from all partitions, therefore
+   arrives as ONE message, the carrier: its value is a list of :class:`Part`, one a
+   partition, each with its records in order. An ack of the carrier acks them all.
+   Changelogs still arrive one by one, because Faust's recovery reads them.
+2. *Commit rule.* A delivered part waits in a queue per partition; only an acked head
    leaves it, and the offset behind the last one that left is committed. Faust infers
    holes from a list of acked offsets and commits over a hole of one.
 3. *Seeks.* A seek is the moment when "delivered" is forgotten. Faust resumes source
@@ -38,7 +39,14 @@ import asyncio
 import time
 
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Protocol
 
 import structlog
@@ -51,12 +59,28 @@ from streams.log.face import Output
 
 log = structlog.get_logger(__name__)
 
-MAX_BATCH = 500  # records in one message
+MAX_BATCH = 500  # records in one carrier
 FULL_BUFFER_PAUSE_S = 0.01
 DRAIN_S = 3.0  # how long a stop or a rebalance waits for batches being worked on
 LINGER_S = 0.005
 #: A fetch of at least so many records needs no linger: batches are large already.
 LINGER_RECORDS = 50
+
+
+class Part:
+    """Consecutive records of one partition, delivered, and done when ``acked``."""
+
+    __slots__ = ("acked", "records", "tp")
+
+    def __init__(self, tp: TP, records: Sequence[Any]) -> None:
+        self.tp = tp
+        self.records = records
+        self.acked = False
+
+    @property
+    def next(self) -> int:
+        """The offset behind the last of them."""
+        return int(self.records[-1].offset) + 1
 
 
 class StoringProducer(Protocol):
@@ -72,8 +96,8 @@ class StoringProducer(Protocol):
         """Store all *outputs*, then the table *entries*; return when all are stored.
 
         Topics are names on the log. Order is kept within a partition. ``finishing`` is
-        the message whose results these are: a transport that can (SQLite) stores its
-        offset in the same transaction, and a crash then repeats nothing; on the other
+        the carrier whose results these are: a transport that can (SQLite) stores its
+        offsets in the same transaction, and a crash then repeats nothing; on the other
         the commit rule follows behind. ``lease`` is awaited before each send; it
         raises when the partition has moved to another worker. Raises NotStoredError
         (some may be stored all the same: repeat the call, or stop) or FatalError.
@@ -116,8 +140,8 @@ class BatchConsumer:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: Delivered messages, in order.
-        self._inflight: dict[TP, deque[Any]] = defaultdict(deque)
+        #: Delivered parts, in order.
+        self._inflight: dict[TP, deque[Part]] = defaultdict(deque)
         #: Every record below is acked.
         self._finished: dict[TP, int] = {}
         #: The offset that the log holds for us.
@@ -133,37 +157,54 @@ class BatchConsumer:
     # -- the commit rule ---------------------------------------------------------------
 
     async def _deliver(self, message: Any) -> None:
-        if self.app.topics.acks_enabled_for(message.topic):
-            self._inflight[message.tp].append(message)
+        for part in self._parts(message):
+            self._inflight[part.tp].append(part)
         await self._pass_on(message)
+
+    def _parts(self, message: Any) -> Sequence[Part]:
+        """Return what *message* carries; a changelog's carries nothing of ours."""
+        batch = message.topic in self.transport.batch_topics
+        return message.value if batch else ()
 
     def holds(self, message: Any) -> bool:
         """Whether *message* is still to be worked on: no seek has taken it back."""
-        return any(message is one for one in self._inflight[message.tp])
+        return all(
+            any(part is one for one in self._inflight[part.tp])
+            for part in self._parts(message)
+        )
 
     def lease_is_fresh(self) -> bool:
         """Whether nobody else can have been given our partitions."""
         return True
 
     def ack(self, message: Any) -> bool:
-        """Count *message* as done."""
+        """Count what *message* carries as done."""
         if message.acked:
             return False
         message.acked = True
+        for part in self._parts(message):
+            part.acked = True
         self._unacked_messages.discard(message)
         notify(self._waiting_for_ack)
         return True
 
-    def is_oldest(self, message: Any) -> bool:
-        """Whether all that was delivered before it from its partition is done."""
-        self._new_offset(message.tp)
-        queue = self._inflight[message.tp]
-        return bool(queue) and queue[0] is message
+    def finished_by(self, message: Any) -> dict[TP, int]:
+        """Return the offsets to commit when *message* is done.
+
+        Of those partitions of which all that was delivered before it is done.
+        """
+        offsets = {}
+        for part in self._parts(message):
+            self._new_offset(part.tp)
+            queue = self._inflight[part.tp]
+            if queue and queue[0] is part:
+                offsets[part.tp] = part.next
+        return offsets
 
     def _new_offset(self, tp: TP) -> int | None:
         queue = self._inflight[tp]
         while queue and queue[0].acked:
-            self._finished[tp] = queue.popleft().offset + 1
+            self._finished[tp] = queue.popleft().next
         # Faust's compiled streams go on filling these for plain agents.
         self._acked.pop(tp, None)
         self._acked_index.pop(tp, None)
@@ -267,26 +308,51 @@ class BatchConsumer:
             return
         overlapped = not self.flow_active or epoch != self._seek_epoch or epoch % 2
         too_early = overlapped or self._sought_generation != generation
-        for partition, records in fetched.items():
-            tp = TP(partition.topic, partition.partition)
-            source = self.app.topics.acks_enabled_for(tp.topic)
-            if too_early and source:
-                continue
-            for message in self._messages(tp, records):
-                if not self.flow_active or (source and epoch != self._seek_epoch):
-                    break
-                if active is None or tp in active or tp in self._buffered_partitions:
-                    yield tp, message
+        single, parts = self._sorted(fetched, active)
+        for message in single:
+            if not self.flow_active:
+                break
+            yield message.tp, message
+        for carrier in self._carriers([] if too_early else parts):
+            if not self.flow_active or epoch != self._seek_epoch:
+                break
+            yield carrier.tp, carrier
         if overlapped:
             await self._seek_again()
 
-    def _messages(self, tp: TP, records: Sequence[Any]) -> Iterator[Any]:
-        to_message = self._to_message  # type: ignore[attr-defined]
-        if tp.topic not in self.transport.batch_topics:
-            yield from (to_message(tp, record) for record in records)
-            return
-        for start in range(0, len(records), MAX_BATCH):
-            batch = records[start : start + MAX_BATCH]
-            message = to_message(tp, batch[-1])
-            message.key, message.value = None, batch
-            yield message
+    def _sorted(
+        self, fetched: Mapping[Any, Sequence[Any]], active: set[TP] | None
+    ) -> tuple[list[Any], list[Part]]:
+        """Return what is delivered one by one, and what is carried."""
+        single, parts = [], []
+        for partition, records in fetched.items():
+            tp = TP(partition.topic, partition.partition)
+            if active is not None and tp not in active | self._buffered_partitions:
+                continue
+            if tp.topic in self.transport.batch_topics:
+                parts.append(Part(tp, records))
+            else:
+                single += [self._to_message(tp, one) for one in records]  # type: ignore[attr-defined]
+        return single, parts
+
+    def _carriers(self, parts: Sequence[Part]) -> Iterator[Any]:
+        """Yield messages that carry *parts*, at most ``MAX_BATCH`` records each."""
+        load: list[Part] = []
+        room = MAX_BATCH
+        for part in parts:
+            rest = part.records
+            while rest:
+                load.append(Part(part.tp, rest[:room]))
+                rest = rest[room:]
+                room -= len(load[-1].records)
+                if not room:
+                    yield self._carrier(load)
+                    load, room = [], MAX_BATCH
+        if load:
+            yield self._carrier(load)
+
+    def _carrier(self, load: list[Part]) -> Any:
+        last = load[-1]
+        message = self._to_message(last.tp, last.records[-1])  # type: ignore[attr-defined]
+        message.key, message.value = None, load
+        return message

@@ -257,12 +257,12 @@ class SqliteLog:
         self,
         outputs: Sequence[Output],
         *,
-        commit: Commit | None = None,
+        commits: Sequence[Commit] = (),
         intake: bool = False,
     ) -> list[Position]:
         """Store *outputs* in one transaction (perhaps shared with other appends).
 
-        Returns each one's position. ``commit`` goes into the same transaction: neither
+        Returns each one's position. ``commits`` go into the same transaction: neither
         is ever there without the other. ``intake`` is for records from outside: they
         are refused while there is still room for the results of what is already in,
         because a log filled to the brim with unread records could never be worked off.
@@ -276,8 +276,7 @@ class SqliteLog:
         places, rows = self._rows(outputs)
 
         def job(db: sqlite3.Connection) -> dict[TopicPartition, int]:
-            if commit is not None:
-                db.execute(COMMIT_OFFSET, commit)
+            db.executemany(COMMIT_OFFSET, commits)
             return {at: _insert(db, at, new) for at, new in rows.items()}
 
         starts = await self._write(job)

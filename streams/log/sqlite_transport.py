@@ -57,13 +57,13 @@ class Producer(_Shared, base.Producer):
     ) -> None:
         """See :class:`streams.log.delivery.StoringProducer`."""
         await lease()
-        commit = None
-        if self.app.consumer.is_oldest(finishing):
-            tp = finishing.tp
-            commit = Commit(
-                self.app.conf.id, tp.topic, tp.partition, finishing.offset + 1
-            )
-        await self.records.append([*outputs, *entries], commit=commit)
+        done = self.app.consumer.finished_by(finishing)
+        reader = self.app.conf.id
+        commits = [
+            Commit(reader, tp.topic, tp.partition, offset)
+            for tp, offset in done.items()
+        ]
+        await self.records.append([*outputs, *entries], commits=commits)
 
     async def send(
         self,

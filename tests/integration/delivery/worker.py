@@ -25,7 +25,7 @@ from streams import settings as configuration
 from streams.apps import serve
 from streams.errors import PermanentError, TransientError, WirewatchError
 from streams.log import kafka_transport, sqlite_transport
-from streams.log.delivery import BatchConsumer
+from streams.log.delivery import BatchConsumer, Part
 from streams.log.face import Output
 from streams.log.opening import open_log
 from streams.settings import Settings
@@ -129,14 +129,14 @@ def die_between(mode: str, first: str, marker: Path) -> None:
 
 
 def leave_out(offset: int) -> None:
-    """Never finish the batch that holds *offset* of partition 0."""
+    """Never finish the carrier that holds *offset* of partition 0."""
     work_on = Loop.work_on
 
-    async def work(self: Any, raw: Sequence[Any], message: Any) -> None:
-        offsets = {record.offset for record in raw}
-        if message.partition == 0 and offset in offsets:
-            raise Abandoned
-        await work_on(self, raw, message)
+    async def work(self: Any, parts: Sequence[Part], message: Any) -> None:
+        for part in parts:
+            if part.tp.partition == 0 and part.records[0].offset <= offset:
+                raise Abandoned
+        await work_on(self, parts, message)
 
     Loop.work_on = work  # type: ignore[method-assign]
 
@@ -157,15 +157,15 @@ def slow_seek(mode: str) -> None:
 
 
 def seek_in_delivery() -> None:
-    """Once a partition: go back to what is committed while its second batch is delivered."""
+    """Once: go back to what is committed while the second carrier is delivered."""
     deliver = BatchConsumer._deliver
-    delivered: dict[Any, int] = {}
+    delivered: list[Any] = []
 
     async def delivering(self: Any, message: Any) -> None:
         await deliver(self, message)
         if self.app.topics.acks_enabled_for(message.topic):
-            delivered[message.tp] = delivered.get(message.tp, 0) + 1
-            if delivered[message.tp] == 2:
+            delivered.append(message)
+            if len(delivered) == 2:
                 await self.perform_seek()
 
     BatchConsumer._deliver = delivering  # type: ignore[method-assign]
