@@ -38,8 +38,13 @@ class Noting:
         await self._index.__aenter__()
         return self
 
-    async def __aexit__(self, *error: object) -> None:
-        await self._index.__aexit__(*error)
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._index.__aexit__(kind, error, trace)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._index, name)
