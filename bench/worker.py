@@ -15,6 +15,7 @@ import time
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self, TextIO
 
 import structlog
