@@ -17,8 +17,9 @@ Two mixins go in front of Faust's own classes, and one contract binds the produc
 3. *Seeks.* A seek is the moment when "delivered" is forgotten. Faust resumes source
    partitions before it seeks them, so a fetch that overlaps a seek, or comes before the
    first one of a generation, is thrown away and read again. After the seek of a start
-   it empties the streams' queues once more: what was delivered in between is sought
-   again, else its partition would stand still. Faust drops what lies below the highest
+   it empties the streams' queues once more: what was delivered in between is void from
+   then on, and sought again; else its partition would stand still, or what comes next
+   would overtake it. Faust drops what lies below the highest
    offset that it has passed on, and notes that offset after the delivery, so also when
    a seek has gone back meanwhile: what came again was dropped, and what followed it
    committed over the hole. Here nothing is dropped, the seek's position alone counts.
@@ -70,17 +71,22 @@ LINGER_RECORDS = 50
 class Part:
     """Consecutive records of one partition, delivered, and done when ``acked``."""
 
-    __slots__ = ("acked", "records", "tp")
+    __slots__ = ("acked", "epoch", "records", "tp")
 
-    def __init__(self, tp: TP, records: Sequence[Any]) -> None:
+    def __init__(self, tp: TP, records: Sequence[Any], epoch: int) -> None:
         self.tp = tp
         self.records = records
+        #: Between which seeks it was fetched.
+        self.epoch = epoch
         self.acked = False
 
     @property
     def next(self) -> int:
         """The offset behind the last of them."""
         return int(self.records[-1].offset) + 1
+
+
+_Batch = tuple[TP, Sequence[Any]]
 
 
 class StoringProducer(Protocol):
@@ -157,6 +163,8 @@ class BatchConsumer:
     # -- the commit rule ---------------------------------------------------------------
 
     async def _deliver(self, message: Any) -> None:
+        if not self.holds(message):
+            return
         for part in self._parts(message):
             self._inflight[part.tp].append(part)
         await self._pass_on(message)
@@ -167,11 +175,12 @@ class BatchConsumer:
         return message.value if batch else ()
 
     def holds(self, message: Any) -> bool:
-        """Whether *message* is still to be worked on: no seek has taken it back."""
-        return all(
-            any(part is one for one in self._inflight[part.tp])
-            for part in self._parts(message)
-        )
+        """Whether *message* is still to be worked on: no seek has taken it back.
+
+        From the moment on when a seek is known to be needed, so that nothing overtakes
+        what the seek will bring again.
+        """
+        return all(part.epoch == self._seek_epoch for part in self._parts(message))
 
     def lease_is_fresh(self) -> bool:
         """Whether nobody else can have been given our partitions."""
@@ -268,7 +277,7 @@ class BatchConsumer:
         super().resume_flow()  # type: ignore[misc]
         if any(self._inflight.values()):
             self._queues_emptied = True
-            self._seek_epoch += 2  # ends a delivery that is under way
+            self._seek_epoch += 2  # what was delivered so far is void, and comes again
 
     async def _seek_again(self) -> None:
         try:
@@ -308,12 +317,12 @@ class BatchConsumer:
             return
         overlapped = not self.flow_active or epoch != self._seek_epoch or epoch % 2
         too_early = overlapped or self._sought_generation != generation
-        single, parts = self._sorted(fetched, active)
+        single, batches = self._sorted(fetched, active)
         for message in single:
             if not self.flow_active:
                 break
             yield message.tp, message
-        for carrier in self._carriers([] if too_early else parts):
+        for carrier in self._carriers([] if too_early else batches, epoch):
             if not self.flow_active or epoch != self._seek_epoch:
                 break
             yield carrier.tp, carrier
@@ -322,27 +331,28 @@ class BatchConsumer:
 
     def _sorted(
         self, fetched: Mapping[Any, Sequence[Any]], active: set[TP] | None
-    ) -> tuple[list[Any], list[Part]]:
+    ) -> tuple[list[Any], list[_Batch]]:
         """Return what is delivered one by one, and what is carried."""
-        single, parts = [], []
+        single: list[Any] = []
+        batches: list[_Batch] = []
         for partition, records in fetched.items():
             tp = TP(partition.topic, partition.partition)
             if active is not None and tp not in active | self._buffered_partitions:
                 continue
             if tp.topic in self.transport.batch_topics:
-                parts.append(Part(tp, records))
+                batches.append((tp, records))
             else:
                 single += [self._to_message(tp, one) for one in records]  # type: ignore[attr-defined]
-        return single, parts
+        return single, batches
 
-    def _carriers(self, parts: Sequence[Part]) -> Iterator[Any]:
-        """Yield messages that carry *parts*, at most ``MAX_BATCH`` records each."""
+    def _carriers(self, batches: Sequence[_Batch], epoch: int) -> Iterator[Any]:
+        """Yield messages that carry *batches*, at most ``MAX_BATCH`` records each."""
         load: list[Part] = []
         room = MAX_BATCH
-        for part in parts:
-            rest = part.records
+        for tp, records in batches:
+            rest = records
             while rest:
-                load.append(Part(part.tp, rest[:room]))
+                load.append(Part(tp, rest[:room], epoch))
                 rest = rest[room:]
                 room -= len(load[-1].records)
                 if not room:

@@ -142,9 +142,12 @@ def leave_out(offset: int) -> None:
 
 
 def slow_seek(mode: str) -> None:
-    """Take time between Faust's own seek of a start and its emptying of the queues."""
+    """Take time between Faust's own seek of a start and its emptying of the queues.
+
+    And between that and our own seek, in which what is delivered must overtake nothing.
+    """
     consumer = CONSUMERS[mode]
-    seek = consumer.perform_seek
+    seek, seek_again = consumer.perform_seek, consumer._seek_again
     sought = []
 
     async def perform_seek(self: Any) -> None:
@@ -153,7 +156,12 @@ def slow_seek(mode: str) -> None:
         await seek(self)
         await asyncio.sleep(0 if ours else 2)
 
+    async def late(self: Any) -> None:
+        await asyncio.sleep(1)
+        await seek_again(self)
+
     consumer.perform_seek = perform_seek
+    consumer._seek_again = late
 
 
 def seek_in_delivery() -> None:
