@@ -15,7 +15,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -273,6 +273,8 @@ class KafkaLog:
         self._admin: AIOKafkaAdminClient | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._starting = asyncio.Lock()
+        #: When a client could not be started, and why.
+        self._failure = (0.0, "")
         #: Of topics that exist; a count never changes in place.
         self._counts: dict[str, int] = {}
 
@@ -297,8 +299,22 @@ class KafkaLog:
 
     # -- clients -----------------------------------------------------------------------
 
-    async def _producing(self) -> BoundedProducer:
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Let one caller start a client; those who wait meanwhile share its failure."""
+        arrived = time.monotonic()
         async with self._starting:
+            failed, why = self._failure
+            if failed > arrived:
+                raise TransientError(why)
+            try:
+                yield
+            except TransientError as error:
+                self._failure = (time.monotonic(), str(error))
+                raise
+
+    async def _producing(self) -> BoundedProducer:
+        async with self._turn():
             if self._producer is None:
                 self._producer = await self._started(
                     BoundedProducer(**connection(self._settings))
@@ -312,7 +328,7 @@ class KafkaLog:
         await producer.stop()
 
     async def _consuming(self) -> AIOKafkaConsumer:
-        async with self._starting:
+        async with self._turn():
             if self._consumer is None:
                 self._consumer = await self._started(self._new_consumer())
             return self._consumer
@@ -325,7 +341,7 @@ class KafkaLog:
         )
 
     async def _administering(self) -> AIOKafkaAdminClient:
-        async with self._starting:
+        async with self._turn():
             if self._admin is None:
                 admin = AIOKafkaAdminClient(**connection(self._settings))
                 self._admin = await self._started(admin, admin.close)
