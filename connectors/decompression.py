@@ -16,6 +16,8 @@ ACCEPTED = "gzip, deflate"
 
 _GZIP = 16 + zlib.MAX_WBITS
 _GZIP_MAGIC = b"\x1f\x8b"
+#: What headers, names and blocks may take beside the data.
+_OVERHEAD_MAX = 65_536
 
 
 class BoundedBody:
@@ -32,6 +34,7 @@ class BoundedBody:
         self._size_max = size_max
         self._parts: list[bytes] = []
         self._size = 0
+        self._received = 0
         self._head = b""
         self._started = False
         self._inflater: zlib._Decompress | None = None
@@ -77,6 +80,10 @@ class BoundedBody:
         if self._inflater is None:
             self._keep(chunk)
             return
+        self._received += len(chunk)
+        if self._received > 2 * self._size_max + _OVERHEAD_MAX:
+            # Empty blocks or members: it could go on for ever and come to nothing.
+            raise SourceError("its compressed form is larger than its text can be")
         while chunk:
             if self._inflater.eof:
                 # Members may follow one another (RFC 1952 section 2.2); padding may too.

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from connectors import jsonlines
 from connectors.face import Refused
 from connectors.http import Document, HttpClient, NotModified
+from connectors.identities import file_name, file_time
 from connectors.radio import detect
 from connectors.radio.items import Start, start_of
 from connectors.radio.items import read as read_transcript
@@ -29,7 +30,12 @@ from connectors.rss.items import read as read_feed
 from connectors.rss.subscription import Subscription, subscription
 from connectors.urls import public_url
 from streams import clock
-from streams.errors import PoolCallError, SourceError, SourceUnavailableError
+from streams.errors import (
+    FatalError,
+    PoolCallError,
+    SourceError,
+    SourceUnavailableError,
+)
 from streams.pool import Pool
 from streams.records import RawItem, Source
 from streams.settings import Feed, Settings, Station
@@ -97,16 +103,16 @@ class _Reader:
         try:
             paths = await asyncio.to_thread(_files, top)
         except OSError as error:
-            yield Refused(str(top), "unreadable", error.strerror or str(error))
+            yield _unreadable(top, error)
             return
         if not paths:
-            yield Refused(str(top), "empty", "there is no file in this folder")
+            yield Refused(file_name(str(top)), "empty", "there is no file in it")
         for path, name in paths:
             try:
                 async for one in self._file(path, name):
                     yield one
             except OSError as error:
-                yield Refused(str(path), "unreadable", error.strerror or str(error))
+                yield _unreadable(path, error)
 
     async def address(self, url: str) -> AsyncIterator[RawItem | Refused]:
         """Yield what is at *url*."""
@@ -144,7 +150,7 @@ class _Reader:
         loaded = await asyncio.to_thread(_load, path, name, self._size_max)
         if loaded is None:
             with path.open("rb") as file:
-                async for one in self.lines(file, name, str(path)):
+                async for one in self.lines(file, name, file_name(str(path))):
                     yield one
         elif isinstance(loaded, Refused):
             yield loaded
@@ -181,6 +187,11 @@ class _Reader:
             return (_refusal(found, "unrecognised", str(error)),)
         except PoolCallError as error:
             return (_refusal(found, error.kind, str(error)),)
+        except FatalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is a function of the document
+            reason = f"it cannot be parsed: {type(error).__name__}: {error}"
+            return (_refusal(found, "broken", reason),)
 
     def _transcript(self, found: _Found) -> tuple[RawItem | Refused, ...]:
         station, name = self._station(found)
@@ -206,7 +217,8 @@ class _Reader:
             for station in self._settings.radio.stations:
                 folder = Path(station.folder).resolve()
                 if found.path.is_relative_to(folder):
-                    return station, found.path.relative_to(folder).as_posix()
+                    within = found.path.relative_to(folder).as_posix()
+                    return station, file_name(within)
         at = PurePosixPath(found.name)
         ident = at.parent.as_posix() if at.parent.name else at.stem
         return Station(id=f"ingest/{ident}", name=at.parent.name, folder=""), at.name
@@ -221,22 +233,15 @@ class _Reader:
         if about is None:
             source = Source(connector="ingest", id=f"ingest/{found.name}")
             about = Subscription(source, "")
-        try:
-            return await self._pool.run(
-                read_feed,
-                found.body,
-                about,
-                clock.now(),
-                content_type=found.content_type,
-                content_language=found.content_language,
-                url=found.url,
-            )
-        except (SourceError, PoolCallError):
-            raise
-        except Exception as error:
-            # Reading is a function of the document: whatever it raises is about that.
-            kind = type(error).__name__
-            raise SourceError(f"it cannot be parsed: {kind}: {error}") from error
+        return await self._pool.run(
+            read_feed,
+            found.body,
+            about,
+            clock.now(),
+            content_type=found.content_type,
+            content_language=found.content_language,
+            url=found.url,
+        )
 
 
 def _files(top: Path) -> list[tuple[Path, str]]:
@@ -246,7 +251,7 @@ def _files(top: Path) -> list[tuple[Path, str]]:
     top = top.resolve()
     found = top.rglob("*") if top.is_dir() else [top]
     return [
-        (path, path.relative_to(top.parent).as_posix())
+        (path, file_name(path.relative_to(top.parent).as_posix()))
         for path in sorted(found)
         if path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(top).parts)
@@ -261,17 +266,25 @@ def _load(path: Path, name: str, size_max: int) -> _Found | Refused | None:
             return None
         file.seek(0)
         status = os.fstat(file.fileno())
-        if status.st_size > size_max:
+        body = file.read(size_max + 1)
+        if len(body) > size_max:
+            file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             reason = f"it is larger than {size_max:,} bytes"
-            return Refused(str(path), "oversize", reason, digest, status.st_size)
+            shown = file_name(str(path))
+            return Refused(shown, "oversize", reason, digest, status.st_size)
         return _Found(
             name=name,
-            shown=str(path),
-            body=file.read(size_max),
-            modified=clock.from_ms(status.st_mtime_ns // 1_000_000),
+            shown=file_name(str(path)),
+            body=body,
+            modified=file_time(status.st_mtime_ns),
             path=path,
         )
+
+
+def _unreadable(path: Path, error: OSError) -> Refused:
+    reason = error.strerror or str(error)
+    return Refused(file_name(str(path)), "unreadable", reason)
 
 
 def _of_answer(shown: str, answer: Document) -> _Found:

@@ -245,19 +245,20 @@ async def pause(stop: asyncio.Event, seconds: float) -> bool:
 def _entry(item: RawItem) -> Output | Refused:
     """Return what to append for *item*, or why it is not let in."""
     name = item.identities[0].value if item.identities else item.title
-    refused = Refused(f"{item.source.id}: {name[:300]}", "broken", "")
+    refused = Refused(f"{item.source.id[:300]}: {name[:300]}", "broken", "")
     try:
         entry = raw(item)
     except RecordError as error:
         return refused._replace(reason=str(error))
     value = entry.value or b""
-    if len(value) <= RAW_MAX_BYTES:
+    size = len(entry.key or b"") + len(value)
+    if size <= RAW_MAX_BYTES:
         return entry
     return refused._replace(
         kind="oversize",
-        reason=f"the item takes {len(value):,} bytes; at most {RAW_MAX_BYTES:,} are let in",
+        reason=f"the item takes {size:,} bytes; at most {RAW_MAX_BYTES:,} are let in",
         sha256=hashlib.sha256(value).hexdigest(),
-        size_bytes=len(value),
+        size_bytes=size,
     )
 
 

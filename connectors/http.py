@@ -121,7 +121,7 @@ class HttpClient:
             raise SourceError(f"{shown}: {error}") from None
         # Their messages may hold the address with its credentials: neither text nor
         # chain goes on from here.
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise _judged(error, shown) from None
         except ValueError:
             raise SourceError(f"{shown}: not an address that can be asked") from None
@@ -160,10 +160,10 @@ class HttpClient:
         return Document(
             body=body.finish(),
             url=public_url(str(answer.url)),
-            content_type=answer.headers.get("Content-Type", ""),
-            content_language=answer.headers.get("Content-Language", ""),
-            etag=answer.headers.get("ETag", ""),
-            last_modified=answer.headers.get("Last-Modified", ""),
+            content_type=_field(answer, "Content-Type"),
+            content_language=_field(answer, "Content-Language"),
+            etag=_field(answer, "ETag"),
+            last_modified=_field(answer, "Last-Modified"),
         )
 
     def _session(
@@ -199,6 +199,12 @@ def _any_socket(info: AddrInfoType) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
+def _field(answer: aiohttp.ClientResponse, name: str) -> str:
+    """Return a header; '' where there is none, or none that can be sent again."""
+    value = answer.headers.get(name, "")
+    return value if value.isascii() and value.isprintable() else ""
+
+
 def _next(at: URL, location: str) -> URL:
     """Return where a redirect leads; credentials stay with their origin."""
     target = at.join(URL(location)).with_fragment(None)
@@ -209,7 +215,7 @@ def _next(at: URL, location: str) -> URL:
 
 
 def _judged(
-    error: aiohttp.ClientError, shown: str
+    error: aiohttp.ClientError | OSError, shown: str
 ) -> SourceError | SourceUnavailableError:
     if isinstance(error, aiohttp.InvalidURL):
         return SourceError(f"{shown}: not an address that can be asked")
@@ -233,7 +239,7 @@ def _seconds(retry_after: str, now: datetime) -> float:
     else:
         try:
             until = email.utils.parsedate_to_datetime(retry_after)
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0.0
         if until.tzinfo is None:
             return 0.0

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+from datetime import datetime
+
+from streams import clock
 from streams.records import Identity
 from streams.text import fingerprint, normalize
 
@@ -11,6 +16,22 @@ TEXT_MIN = 40
 #: Guids at least as long, or with a colon in them (an address, a URN, a tag), are taken
 #: to be unique in the world; others ("4711") are unique in their source at best.
 GLOBAL_GUID_MIN = 20
+
+
+def file_name(path: str) -> str:
+    r"""Return *path* as text: a byte that is not UTF-8 is written as ``\xe9``.
+
+    The system lets a name be any bytes; an id, a cursor and a message must be text.
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def file_time(mtime_ns: int) -> datetime | None:
+    """Return a file's time; None for one that no calendar has."""
+    try:
+        return clock.from_ms(mtime_ns // 1_000_000)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def guid_identity(guid: str, source: str, *, usable: bool = True) -> Identity:

@@ -66,6 +66,7 @@ def read(
     except (
         msgspec.DecodeError,
         UnicodeDecodeError,
+        OverflowError,  # a time that UTC's calendar does not have
         RecursionError,
         RecordError,
     ) as error:

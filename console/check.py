@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -148,18 +150,38 @@ def _sources(settings: Settings, *, prepare: bool) -> Iterator[Finding]:
     yield Finding("sources", ok=True, detail=counts)
     for station in stations:
         folder = Path(station.folder)
-        if folder.is_dir():
-            continue
-        if prepare:
-            folder.mkdir(parents=True)
-            yield Finding("sources", ok=True, detail=f"{folder}: made")
-            continue
-        yield Finding(
-            "sources",
-            ok=False,
-            detail=f"station {station.id!r} watches {folder}, and there is no such "
-            "folder: make it (--prepare does), or change radio.stations.folder",
-        )
+        try:
+            if prepare and not folder.exists():
+                folder.mkdir(parents=True)
+                yield Finding("sources", ok=True, detail=f"{folder}: made")
+            fault = _fault_of(folder)
+        except OSError as error:
+            fault = error.strerror or str(error)
+        if fault:
+            yield Finding(
+                "sources",
+                ok=False,
+                detail=f"station {station.id!r} watches {folder}: {fault}; mend that, "
+                "or change radio.stations.folder",
+            )
+        elif not folder.exists():
+            yield Finding(
+                "sources",
+                ok=True,
+                detail=f"{folder} is made when station {station.id!r} is first watched",
+            )
+
+
+def _fault_of(folder: Path) -> str:
+    """Return why *folder* can be neither watched nor made; '' if it can."""
+    if folder.is_dir():
+        return "" if os.access(folder, os.R_OK | os.X_OK) else "it may not be read"
+    if folder.exists():
+        return "it is no folder"
+    nearest = next(parent for parent in folder.parents if parent.exists())
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
+        return ""
+    return f"there is no such folder, and none can be made in {nearest}"
 
 
 def _line(finding: Finding) -> Table:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import traceback
+
 from importlib.metadata import version
-from typing import Annotated
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, TextIO
 
 import typer
 
@@ -11,6 +18,7 @@ from console import (
     audit,
     check,
     deadletters,
+    escape,
     ingest,
     inspect,
     roles,
@@ -80,4 +88,22 @@ for _module in (
 
 def main() -> None:
     """Run the command line; does not return."""
+    # Closed ones are None, and their numbers would go to the next files opened.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+    sys.excepthook = _show_traceback
+    # As Ctrl-C; what runs until it is stopped has a handler of its own.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app(prog_name="wirewatch")
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _show_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print the traceback of a fault of ours; its message may quote a source."""
+    lines = traceback.format_exception(kind, error, trace)
+    sys.stderr.write(escape.block("".join(lines)))

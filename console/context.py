@@ -17,7 +17,7 @@ from typing import Any
 
 import typer
 
-from console import logs, screen
+from console import escape, logs, screen
 from console.exits import HELP, Exit
 from console.options import ConfigOption, DataOption, VerboseOption
 from streams import settings
@@ -139,15 +139,34 @@ def finish(
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has seen enough; nothing more can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return Exit.OK
     except (KeyboardInterrupt, asyncio.CancelledError):
         return Exit.INTERRUPTED
-    except WirewatchError as error:
+    except (WirewatchError, OSError) as error:
         if verbose:
-            traceback.print_exc()
-        return explain(error)
+            sys.stderr.write(escape.block(traceback.format_exc()) + "\n")
+        if isinstance(error, WirewatchError):
+            return explain(error)
+        return _explain_system(error)
     return Exit(result or Exit.OK)
+
+
+def _explain_system(error: OSError) -> Exit:
+    """Say what the system refused: a folder, a file, room on the device."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _write_no_more()
+    what = error.strerror or str(error)
+    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    screen.complain(f"wirewatch: {where}{what}")
+    return Exit.UNAVAILABLE
+
+
+def _write_no_more() -> None:
+    """Let what standard output still holds go nowhere, or Python's end would fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def explain(error: WirewatchError) -> Exit:

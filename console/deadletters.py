@@ -112,6 +112,9 @@ async def _one(log: Log, which: str) -> Record | None:
         return None
     if at.topic != topic:
         return None
+    starts, ends = await log.starts(topic), await log.ends(topic)
+    if not starts.get(at.partition, 0) <= at.offset < ends.get(at.partition, 0):
+        return None
     start, until = {at.partition: at.offset}, {at.partition: at.offset + 1}
     async for record in log.read(topic, start, until):
         return record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.rule import Rule
@@ -50,15 +50,21 @@ def item(item: Item, siblings: Sequence[Item] = ()) -> list[RenderableType]:
     return parts
 
 
-def incident(incident: Incident) -> list[RenderableType]:
-    """Return *incident* with its reports and what changed."""
+def incident(
+    incident: Incident, names: Mapping[str, str] | None = None
+) -> list[RenderableType]:
+    """Return *incident* with its reports and what changed.
+
+    ``names`` has what people call the source of a report, by the report's item.
+    """
+    names = names or {}
     parts: list[RenderableType] = [
         escape.shown(wording.title(incident), "bold"),
         _table(_about_incident(incident)),
     ]
     parts += _section(wording.counted(len(incident.reports), "report"))
     for number, report in enumerate(incident.reports, 1):
-        parts += _report(number, report)
+        parts += _report(number, report, names.get(report.item, report.source))
     if incident.item_count > len(incident.reports):
         found = f"all {incident.item_count:,} items: wirewatch search incident:{incident.id}"
         parts.append(Text(found, style="dim"))
@@ -156,10 +162,10 @@ def _actors(actors: Sequence[Actor]) -> Iterator[tuple[str, Text]]:
         yield actor.role, _with_quote(actor.name, actor.quote)
 
 
-def _report(number: int, report: Report) -> list[RenderableType]:
+def _report(number: int, report: Report, source: str) -> list[RenderableType]:
     head = Table.grid(padding=(0, 1))
     head.add_column(min_width=3, justify="right", style="dim")
-    parts = [report.source, report.language, wording.moment(report.seen)]
+    parts = [source, report.language, wording.moment(report.seen)]
     span = report.span
     if span is not None and span.start_s is not None:
         parts.append(f"at {wording.clock_time(span.start_s)}")

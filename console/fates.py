@@ -12,11 +12,9 @@ from rich.text import Text
 
 from connectors.face import Refused
 from console import escape, wording
-from console.publishing import Given
+from console.publishing import Given, Sent
 from streams.audit import Audit
 from streams.fates import Fate, Reason, Verdict
-from streams.log.face import Position
-from streams.records import RawItem
 
 
 FATE_STYLE: Mapping[Fate, str] = {
@@ -36,15 +34,14 @@ REASONS_LISTED = 30
 
 def of_given(given: Given, audit: Audit) -> list[RenderableType]:
     """Return what became of documents given by hand: each if few, and the counts."""
-    verdicts = [(item, audit.fates[at]) for at, item in given.items]
     parts: list[RenderableType] = []
-    if 0 < len(verdicts) <= ITEMS_LISTED:
+    if 0 < len(given.items) <= ITEMS_LISTED:
         table = Table.grid(padding=(0, 1))
         table.add_column(min_width=12)
         table.add_column(overflow="fold")
-        for item, verdict in verdicts:
-            title = escape.shown(wording.item_title(item))
-            table.add_row(_name(verdict.fate), title)
+        for sent in given.items:
+            verdict = audit.fates[sent.position]
+            table.add_row(_name(verdict.fate), escape.shown(sent.title))
             about = " · ".join(
                 part for part in (verdict.ident, _because(verdict)) if part
             )
@@ -63,16 +60,15 @@ def published(given: Given) -> list[RenderableType]:
 
 def published_as_json(given: Given) -> Iterable[dict[str, Any]]:
     """Yield a line for each item published, then for each thing refused."""
-    for at, item in given.items:
-        pending = Verdict(Fate.PENDING, because="dedupe")
-        yield _verdict_as_json(at, pending, item)
+    for sent in given.items:
+        yield _verdict_as_json(sent, Verdict(Fate.PENDING, because="dedupe"))
     yield from _refused_as_json(given)
 
 
 def of_given_as_json(given: Given, audit: Audit) -> Iterable[dict[str, Any]]:
     """Yield a line for each item published, then for each thing refused."""
-    for at, item in given.items:
-        yield _verdict_as_json(at, audit.fates[at], item)
+    for sent in given.items:
+        yield _verdict_as_json(sent, audit.fates[sent.position])
     yield from _refused_as_json(given)
 
 
@@ -165,14 +161,14 @@ def _because(verdict: Verdict) -> str:
     return verdict.because
 
 
-def _verdict_as_json(at: Position, verdict: Verdict, item: RawItem) -> dict[str, Any]:
+def _verdict_as_json(sent: Sent, verdict: Verdict) -> dict[str, Any]:
     return {
         "fate": verdict.fate.value,
         "id": verdict.ident,
         "because": verdict.because,
-        "position": str(at),
-        "source": item.source.id,
-        "title": item.title,
+        "position": str(sent.position),
+        "source": sent.source.id,
+        "title": sent.title,
     }
 
 

@@ -132,7 +132,7 @@ async def _through(
                     on_chunk=lambda so_far: tell(_published(so_far), None),
                 )
                 if hands is not None:
-                    passage = Passage(log, [position for position, _ in given.items])
+                    passage = Passage(log, [sent.position for sent in given.items])
                     await _pass(passage, hands, tell)
         except TimeoutError:
             raise TransientError(
@@ -191,7 +191,7 @@ async def _report(at: Context, log: Log, given: Given, *, json: bool) -> Exit:
     """Tell the fate of each item; return the exit code."""
     async with open_index(at.settings) as index:
         await index.refresh()
-        result = await audit(log, index, only=[position for position, _ in given.items])
+        result = await audit(log, index, only=[sent.position for sent in given.items])
     if json:
         for line in fates.of_given_as_json(given, result):
             screen.emit(line)

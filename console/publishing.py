@@ -6,25 +6,36 @@ import asyncio
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from connectors import documents
 from connectors.documents import STAGE
 from connectors.face import Refused, publish
 from connectors.http import HttpClient
+from console import wording
 from streams.log.face import Log, Position
-from streams.records import RawItem
+from streams.records import RawItem, Source
 from streams.settings import Settings
 
 
 CHUNK_RECORDS = 200
+TITLE_MAX = 200
+
+
+class Sent(NamedTuple):
+    """An item that is on the log: only so much of it, as there may be millions."""
+
+    position: Position
+    title: str
+    source: Source
 
 
 @dataclass
 class Given:
     """What came of some documents."""
 
-    #: Where each published item lies, in the order read, and what it is called.
-    items: list[tuple[Position, RawItem]] = field(default_factory=list)
+    #: In the order read.
+    items: list[Sent] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     #: False when it was stopped before everything was acknowledged.
     complete: bool = True
@@ -77,5 +88,13 @@ async def _publish(
     given.complete = done.complete
     given.refused += done.refused
     if done.complete:
-        places = zip(done.positions, items, strict=True)
-        given.items += [(at, item) for at, item in places if at is not None]
+        sources: dict[Source, Source] = {}  # equal ones are kept once a chunk
+        given.items += [
+            Sent(
+                at,
+                wording.item_title(item)[:TITLE_MAX],
+                sources.setdefault(item.source, item.source),
+            )
+            for at, item in zip(done.positions, items, strict=True)
+            if at is not None
+        ]

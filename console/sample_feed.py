@@ -56,5 +56,5 @@ class SampleFeed:
 
     def _count(self, given: Given) -> None:
         self._read_at = clock.now()
-        self._published = Counter(item.source.id for _, item in given.items)
-        self._sources = {item.source.id: item.source for _, item in given.items}
+        self._published = Counter(sent.source.id for sent in given.items)
+        self._sources = {sent.source.id: sent.source for sent in given.items}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from console import details, screen
+from console import details, screen, wording
 from console.context import Context, command
 from console.exits import Exit
 from console.options import JsonOption
@@ -17,6 +17,7 @@ from streams.records import Incident, Item
 
 
 SIBLINGS_MAX = 10
+PAGE = 100
 EXAMPLES = """\
 Examples:
 
@@ -41,17 +42,37 @@ async def show(
 ) -> Exit:
     """Show everything that is known of an item or an incident."""
     async with open_index(at.settings) as index:
-        document = await index.get(ident)
+        # Bytes that are no text, from the command line, are in no id.
+        document = await index.get(ident.encode("utf-8", "replace").decode())
         if document is None:
             screen.complain(f"wirewatch: there is no item or incident {ident!r}")
             return Exit.FAULT
         if json:
             screen.emit(document)
         elif isinstance(document, Incident):
-            screen.show(*details.incident(document))
+            screen.show(
+                *details.incident(document, await _source_names(index, document))
+            )
         else:
             screen.show(*details.item(document, await _siblings(index, document)))
     return Exit.OK
+
+
+async def _source_names(index: SearchIndex, incident: Incident) -> dict[str, str]:
+    """Return what people call the source of each report, by the report's item."""
+    names: dict[str, str] = {}
+    query, after = Query(Label("incident", incident.id)), ""
+    wanted = {report.item for report in incident.reports}
+    while wanted - names.keys():
+        page = await index.search(query, sort="oldest", size=PAGE, after=after)
+        names |= {
+            hit.document.id: wording.source_name(hit.document.source)
+            for hit in page.hits
+            if isinstance(hit.document, Item)
+        }
+        if not (after := page.after):
+            break
+    return names
 
 
 async def _siblings(index: SearchIndex, item: Item) -> list[Item]:

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -464,15 +465,30 @@ def _client(settings: Elasticsearch) -> AsyncElasticsearch:
     elif settings.username:
         options["basic_auth"] = (settings.username, settings.password)
     if settings.ca_file:
+        if not Path(settings.ca_file).is_file():
+            raise SettingsError(
+                f"elasticsearch.ca_file: there is no file {settings.ca_file}"
+            )
         options["ca_certs"] = settings.ca_file
-    return AsyncElasticsearch(
-        settings.url,
-        request_timeout=settings.request_timeout_s,
-        # Whoever calls repeats the whole call; hidden repeats would only add load.
-        max_retries=0,
-        retry_on_timeout=False,
-        **options,
-    )
+    try:
+        return AsyncElasticsearch(
+            settings.url,
+            request_timeout=settings.request_timeout_s,
+            # Whoever calls repeats the whole call; hidden repeats would only add load.
+            max_retries=0,
+            retry_on_timeout=False,
+            **options,
+        )
+    except ValueError:  # whose message may show a password
+        raise SettingsError(
+            "elasticsearch.url must have a scheme, a host and a port, such as "
+            "https://search.example.org:9200; a user and password go into "
+            "elasticsearch.username and elasticsearch.password"
+        ) from None
+    except OSError as error:  # ssl's among them
+        raise SettingsError(
+            f"elasticsearch.ca_file {settings.ca_file} cannot be used: {error.strerror}"
+        ) from None
 
 
 def _renamed(template: dict[str, Any]) -> dict[str, Any]:
@@ -492,7 +508,9 @@ def _translated() -> Iterator[None]:
             f"HTTP {error.status_code}: {_reason(error)}"
         ) from error
     except (TransportError, SerializationError) as error:
-        raise IndexUnavailableError(str(error)) from error
+        raise IndexUnavailableError(
+            f"Elasticsearch does not answer: {error}"
+        ) from error
 
 
 def _status(error: IndexUnavailableError) -> int:

@@ -141,10 +141,16 @@ def parse(text: str, *, now: datetime) -> Query:
     """
     if len(text) > LENGTH_MAX:
         raise QueryError(f"a query has at most {LENGTH_MAX} characters", LENGTH_MAX)
+    if odd := _NO_CHARACTER.search(text):
+        raise QueryError("this is no character: is the query UTF-8?", odd.start())
     root = _Parser(list(_tokens(text)), len(text), now).parse()
     if root is None and text.strip():
         raise QueryError("there is no word to search for", 0)
     return Query(root)
+
+
+#: What Python makes of bytes that are not in the terminal's encoding (PEP 383).
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class _Token(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from mappings import analysis
@@ -32,10 +33,9 @@ def snippets(query: Query, passages: Iterable[Passage]) -> tuple[str, ...]:
     When nothing of it is in the text (a query of fields), how the text begins.
     """
     marked = [_mark(query, passage) for passage in passages]
-    found = [one for passage in marked if passage.hits for one in _cut(passage)]
-    if not found:
-        found = [piece for passage in marked[-1:] for piece in _cut(passage)]
-    return tuple(found[:SNIPPETS_MAX])
+    pieces = (one for passage in marked if passage.hits for one in _cut(passage))
+    found = tuple(islice(pieces, SNIPPETS_MAX))
+    return found or tuple(piece for passage in marked[-1:] for piece in _cut(passage))
 
 
 def _mark(query: Query, passage: Passage) -> _Marked:
@@ -77,13 +77,13 @@ def _phrased(words: list[str], sought: list[str]) -> list[int]:
     first, length = sought[0], len(sought)
     if first not in words:
         return []
-    starts = [at for at, word in enumerate(words) if word == first]
-    return [
-        at + step
-        for at in starts
-        if words[at : at + length] == sought
-        for step in range(length)
-    ]
+    found: list[int] = []
+    past = 0  # places overlap where a phrase repeats itself
+    for at, word in enumerate(words):
+        if word == first and words[at : at + length] == sought:
+            found += range(max(at, past), at + length)
+            past = at + length
+    return found
 
 
 def _cut(passage: _Marked) -> Iterator[str]:

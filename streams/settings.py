@@ -308,7 +308,9 @@ def _check(settings: Settings, where: str) -> None:
         ("station", [station.id for station in settings.radio.stations]),
     ):
         if twice := sorted({one for one in ids if ids.count(one) > 1}):
-            raise SettingsError(f"{where}: two {kind}s are called {twice[0]!r}")
+            raise SettingsError(
+                f"{where}: two {kind}s are called {twice[0].partition('?')[0]!r}"
+            )
     for station in settings.radio.stations:
         try:
             ZoneInfo(station.timezone)

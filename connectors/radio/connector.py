@@ -23,6 +23,7 @@ from connectors.face import (
     publish,
     until_stopped,
 )
+from connectors.identities import file_name, file_time
 from connectors.radio.folder import (
     TRANSCRIPT_MAX_BYTES,
     Look,
@@ -140,14 +141,14 @@ class RadioConnector:
         return _look_of(self._position(watched.station, name)) == look
 
     def _position(self, station: Station, name: str) -> Mapping[str, str]:
-        cursor = self._cursors.get(f"{station.id}/{name}")
+        cursor = self._cursors.get(_cursor_name(station, name))
         return cursor.position if cursor is not None else {}
 
     async def _take(self, watched: _Watched, name: str, stop: asyncio.Event) -> None:
         try:
             taken = await asyncio.to_thread(take, watched.folder / name)
         except OSError as error:
-            watched.failed(f"{name}: {error.strerror or error}")
+            watched.failed(f"{file_name(name)}: {error.strerror or error}")
             return
         if taken is None:
             return
@@ -163,8 +164,11 @@ class RadioConnector:
                 )
             except SourceError as error:
                 refused = (_refusal(watched.station, name, taken, str(error)),)
+            except Exception as error:  # noqa: BLE001 - it is a function of the file
+                reason = f"it cannot be read: {type(error).__name__}: {error}"
+                refused = (_refusal(watched.station, name, taken, reason),)
         cursor = Cursor(
-            source=f"{watched.station.id}/{name}",
+            source=_cursor_name(watched.station, name),
             position=position | _noted(taken),
             updated=now,
         )
@@ -184,7 +188,10 @@ class RadioConnector:
             entries=len(items) + len(refused),
             known=0,
             published=published,
-            detail={"file": name, "broken_cues": int(position.get("broken", "0"))},
+            detail={
+                "file": file_name(name),
+                "broken_cues": int(position.get("broken", "0")),
+            },
         )
 
     def _read(
@@ -204,7 +211,7 @@ class RadioConnector:
         start = start_of(
             station,
             PurePosixPath(name).stem,
-            clock.from_ms(taken.look.mtime_ns // 1_000_000),
+            file_time(taken.look.mtime_ns),
         )
         takes = int(before.get("take", "1"))
 
@@ -247,7 +254,12 @@ def _looks(folder: Path) -> dict[str, Look]:
 
 def _name(name: str, take: int) -> str:
     """Return what a file is called in guids; a name used again counts up."""
+    name = file_name(name)
     return name if take == 1 else f"{name}@{take}"
+
+
+def _cursor_name(station: Station, name: str) -> str:
+    return f"{station.id}/{file_name(name)}"
 
 
 def _noted(taken: Taken) -> dict[str, str]:
@@ -266,7 +278,7 @@ def _look_of(position: Mapping[str, str]) -> Look | None:
 
 def _refusal(station: Station, name: str, taken: Taken, reason: str) -> Refused:
     return Refused(
-        source=f"{station.id}/{name}",
+        source=_cursor_name(station, name),
         kind="unrecognised" if taken.data is not None else "oversize",
         reason=reason,
         sha256=taken.sha256,

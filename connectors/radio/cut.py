@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -58,11 +59,12 @@ def cut(segments: Sequence[Segment], words: int) -> list[Piece]:
         for text in segment.text.split()
     ]
     pieces: list[Piece] = []
-    done: dict[int, int] = {}
+    totals, done = Counter(word.segment for word in stream), Counter[int]()
     start = 0
     while start < len(stream):
         end = _end(stream, segments, start, words)
-        pieces.append(_piece(stream[start:end], segments, done))
+        parts = tuple(_parts(stream[start:end], segments, totals, done))
+        pieces.append(Piece(" ".join(part.text for part in parts), parts))
         start = end
     return pieces
 
@@ -103,22 +105,17 @@ def _ends_sentence(word: str, following: str) -> bool:
     return not _ABBREVIATION.match(word)
 
 
-def _piece(
-    words: Sequence[_Word], segments: Sequence[Segment], done: dict[int, int]
-) -> Piece:
-    parts = tuple(_parts(words, segments, done))
-    return Piece(" ".join(part.text for part in parts), parts)
-
-
 def _parts(
-    words: Sequence[_Word], segments: Sequence[Segment], done: dict[int, int]
+    words: Sequence[_Word],
+    segments: Sequence[Segment],
+    totals: Mapping[int, int],
+    done: Counter[int],
 ) -> Iterator[Segment]:
     """Yield the segments of *words*; *done* counts the words of each that are past."""
     for at, group in groupby(words, key=lambda word: word.segment):
         texts = [word.text for word in group]
-        segment = segments[at]
-        total = len(segment.text.split())
-        first = done.get(at, 0)
+        segment, total = segments[at], totals[at]
+        first = done[at]
         done[at] = last = first + len(texts)
         if (first, last) == (0, total):
             yield segment

@@ -1,9 +1,15 @@
-"""A folder that transcripts appear in: which files are complete. Reads, never writes."""
+"""A folder that transcripts appear in: which files are complete. Reads, never writes.
+
+Only what lies in it counts: no link is followed, and nothing is waited for that is not a
+file (a pipe, a device), also when it takes a file's place at the last moment.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,26 +42,34 @@ class Taken(NamedTuple):
 def looks(folder: Path) -> dict[str, Look]:
     """Return the files below *folder*, by their path in it with ``/``.
 
-    Hidden and unfinished ones are left out. Raises OSError if it cannot be read.
+    Hidden and unfinished ones and links are left out. Raises OSError if it cannot be
+    read.
     """
     return dict(sorted(_walk(folder, "")))
 
 
 def take(path: Path) -> Taken | None:
     """Return the file *path*, or None if somebody wrote to it meanwhile."""
-    before = look_at(path)
-    with path.open("rb") as file:
+    with os.fdopen(_opened(path), "rb") as file:
+        before = _look(os.fstat(file.fileno()))
         if before.size_bytes > TRANSCRIPT_MAX_BYTES:
             data, sha256 = None, hashlib.file_digest(file, "sha256").hexdigest()
         else:
             data = file.read(TRANSCRIPT_MAX_BYTES + 1)
             sha256 = hashlib.sha256(data).hexdigest()
-    return Taken(before, sha256, data) if look_at(path) == before else None
+    return Taken(before, sha256, data) if _look(path.lstat()) == before else None
 
 
-def look_at(path: Path) -> Look:
-    """Return how *path* looks now; OSError if it is gone."""
-    status = path.stat()
+def _opened(path: Path) -> int:
+    """Return a descriptor of the file at *path*; OSError if it is anything else."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file")
+    return descriptor
+
+
+def _look(status: os.stat_result) -> Look:
     return Look(status.st_size, status.st_mtime_ns)
 
 
@@ -96,9 +110,12 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Look]]:
             name = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(Path(entry.path), f"{name}/")
-            elif entry.is_file() and Path(name).suffix.lower() not in UNFINISHED:
+            elif (
+                entry.is_file(follow_symlinks=False)
+                and Path(name).suffix.lower() not in UNFINISHED
+            ):
                 try:
-                    status = entry.stat()
+                    status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                yield name, Look(status.st_size, status.st_mtime_ns)
+                yield name, _look(status)

@@ -15,7 +15,8 @@ from streams.settings import Station
 
 #: Where the time is not known, so many words of the text are the title.
 TITLE_WORDS = 10
-EARLIEST_YEAR = 1920
+#: Outside, a date is no time of a recording: a pattern without a year gives 1900.
+EARLIEST_YEAR, LATEST_YEAR = 1920, 2200
 
 
 class Start(NamedTuple):
@@ -43,12 +44,17 @@ def start_of(station: Station, stem: str, modified: datetime | None) -> Start:
             local = datetime.strptime(stem, station.name_pattern)  # noqa: DTZ007 - the zone is the station's
         except ValueError:
             local = datetime.min  # noqa: DTZ901 - only compared
-        # A pattern without a year gives 1900: no time of a recording.
-        if local.year >= EARLIEST_YEAR:
+        if _is_believable(local):
             zone = ZoneInfo(station.timezone)
             aware = local if local.tzinfo else local.replace(tzinfo=zone)
             return Start(aware.astimezone(UTC), "name")
-    return Start(modified, "mtime" if modified else "unknown")
+    if modified is not None and _is_believable(modified):
+        return Start(modified, "mtime")
+    return Start(None, "unknown")
+
+
+def _is_believable(moment: datetime) -> bool:
+    return EARLIEST_YEAR <= moment.year <= LATEST_YEAR
 
 
 def read(

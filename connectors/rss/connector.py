@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import random
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -32,6 +32,7 @@ from connectors.urls import host_of
 from streams import clock
 from streams.errors import (
     PoolCallError,
+    SettingsError,
     SourceError,
     SourceUnavailableError,
     WirewatchError,
@@ -85,6 +86,13 @@ class RssConnector:
             _Watched(feed, (about := subscription(feed)), _fresh(feed, about))
             for feed in settings.rss.feeds
         ]
+        idents = Counter(watched.ident for watched in self._watched)
+        if twice := [ident for ident, count in idents.items() if count > 1]:
+            # They would share a cursor; tokens and passwords do not count in an id.
+            raise SettingsError(
+                f"{len(twice)} of rss.feeds have the id of another, such as "
+                f"{twice[0]!r}: give each an id"
+            )
         self._room = asyncio.Semaphore(settings.rss.parallel)
         self._hosts: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 

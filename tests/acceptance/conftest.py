@@ -79,6 +79,20 @@ class Wirewatch:
         done = self(*words, code=code, stdin=stdin)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
+    def redirected(self, *words: str, to: str) -> tuple[int, str]:
+        """Run with standard output *to* (``&-`` closes it); code, standard error."""
+        done = subprocess.run(
+            ["/bin/sh", "-c", f'exec "$@" >{to}', "sh", WIREWATCH, *words],
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        return done.returncode, done.stderr
+
     def start(self, *words: str) -> Running:
         """Begin to run; whatever still runs after the test is killed."""
         process = subprocess.Popen(

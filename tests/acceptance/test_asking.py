@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 from typing import TYPE_CHECKING
 
@@ -94,11 +96,12 @@ def test_tail_ends_quietly_when_its_reader_does(filled: Wirewatch) -> None:
     assert running.process.stderr.read() == ""
 
 
-def test_ctrl_c_ends_tail_quietly(filled: Wirewatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_tail_quietly(filled: Wirewatch, number: signal.Signals) -> None:
     running = filled.start("tail", "items", "--from", "beginning")
     assert running.line()
 
-    code, took_s = running.end()
+    code, took_s = running.end(number)
 
     assert code == 130
     assert took_s < 5
@@ -109,9 +112,16 @@ def test_check_names_each_fault_and_what_to_do(wirewatch: Wirewatch) -> None:
         '[[radio.stations]]\nid = "r"\nfolder = "recordings"\n', "utf-8"
     )
 
-    said = wirewatch("check", code=1).stdout
-    assert "fault" in said
-    assert "make it" in said
+    last = wirewatch.lines("check", "--json")[-1]
+    assert last["ok"]
+    assert "is made when" in last["detail"]
+
+    recordings = wirewatch.folder / "recordings"
+    recordings.write_text("")
+    last = wirewatch.lines("check", "--json", code=1)[-1]
+    assert not last["ok"]
+    assert "it is no folder; mend that" in last["detail"]
+    recordings.unlink()
 
     wirewatch("check", "--prepare")
     findings = wirewatch.lines("check", "--json")
@@ -142,3 +152,44 @@ def test_a_command_that_cannot_be_done_ends_without_a_traceback(
 
 def test_the_version_is_told(wirewatch: Wirewatch) -> None:
     assert wirewatch("--version").stdout.startswith("wirewatch ")
+
+
+def test_bytes_that_are_no_text_are_in_no_id(filled: Wirewatch) -> None:
+    assert filled("show", os.fsdecode(b"\xff"), code=1).stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("which", ["9" * 30, "deadletters/77/0", "items/0/0", "12"])
+def test_a_dead_letter_that_is_not_there_is_a_line_and_code_1(
+    filled: Wirewatch, which: str
+) -> None:
+    done = filled("deadletters", "show", which, code=1)
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_incident_names_its_sources(filled: Wirewatch) -> None:
+    named = {"id": "named", "text": "A bomb attack killed nine people in Gao market."}
+    filled("ingest", "-", stdin=json.dumps(named | {"source": "Radio Gao"}))
+    ident = filled.lines("search", "--incidents", "bomb gao", "--json")[0]
+    assert "Radio Gao · en" in filled("show", ident["document"]["id"]).stdout
+
+
+@pytest.mark.parametrize("words", [("search", "zambezia"), ("search", "x", "--json")])
+def test_output_that_finds_no_room_is_a_line_and_code_3(
+    filled: Wirewatch, words: tuple[str, ...]
+) -> None:
+    code, said = filled.redirected(*words, to="/dev/full")
+    assert code == 3
+    assert said == "wirewatch: No space left on device\n"
+
+
+def test_without_standard_output_a_command_still_does_its_work(
+    filled: Wirewatch,
+) -> None:
+    assert filled.redirected("search", "zambezia", to="&-") == (0, "")
+
+
+def test_a_data_folder_that_is_none_is_a_line_and_code_3(wirewatch: Wirewatch) -> None:
+    (wirewatch.folder / "file").write_text("")
+    done = wirewatch("ingest", "-", "--data", "file", code=3, stdin=ITEMS)
+    assert done.stderr.startswith("wirewatch: ")
+    assert done.stderr.count("\n") == 1

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 
 from collections.abc import Mapping
@@ -159,3 +160,13 @@ async def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     assert "no such file" in refused.reason
     _, (refused,) = await read(tmp_path)
     assert refused.kind == "empty"
+
+
+async def test_a_name_of_any_bytes_is_read(tmp_path: Path) -> None:
+    for name, data in ((b"caf\xe9.srt", SRT), (b"\xff.txt", b"notes")):
+        (tmp_path / os.fsdecode(name)).write_bytes(data)
+    items, refused = await read(tmp_path)
+    assert [one.identities[0].value.rpartition("/")[2] for one in items] == [
+        "caf\\xe9.srt#1"
+    ]
+    assert [one.source.rpartition("/")[2] for one in refused] == ["\\xff.txt"]

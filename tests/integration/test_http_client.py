@@ -235,3 +235,39 @@ async def test_the_environments_proxy_is_not_used(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     async with server(feed=feed) as at, HttpClient(ALLOWED) as http:
         assert isinstance(await http.get(f"{at}/feed"), Document)
+
+
+@pytest.mark.parametrize(
+    "retry_after",
+    [
+        "Mon, 99999999999999999999999 Jan 2026 00:00:00 GMT",
+        "Mon, 05 Jan 2026 00:00:00 +99999999999999999999",
+        "9" * 5000,
+    ],
+)
+async def test_a_plea_that_makes_no_sense_is_still_a_plea(retry_after: str) -> None:
+    async def busy(request: web.Request) -> web.Response:
+        del request
+        return web.Response(status=429, headers={"Retry-After": retry_after})
+
+    async with server(busy=busy) as at, HttpClient(ALLOWED) as http:
+        with pytest.raises(SlowDownError, match="answers 429"):
+            await http.get(f"{at}/busy")
+
+
+async def test_a_validator_that_is_no_text_is_not_kept() -> None:
+    async def answer(reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        to.write(b'HTTP/1.1 200 OK\r\nETag: "\xff"\r\nLast-Modified: \xe9\r\n')
+        to.write(b"Content-Type: \xff\r\nContent-Length: 2\r\n\r\nok")
+        to.close()
+
+    async with (
+        await asyncio.start_server(answer, "127.0.0.1", 0) as raw,
+        HttpClient(ALLOWED) as http,
+    ):
+        port = raw.sockets[0].getsockname()[1]
+        document = await http.get(f"http://127.0.0.1:{port}/")
+    assert isinstance(document, Document)
+    assert document.body == b"ok"
+    assert (document.etag, document.last_modified, document.content_type) == ("",) * 3

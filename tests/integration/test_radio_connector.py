@@ -222,3 +222,19 @@ async def test_while_the_log_is_away_a_file_waits(tmp_path: Path) -> None:
         async with running(connector):
             await until(lambda: settled(connector, 1))
         assert len(await published(log)) == 1
+
+
+async def test_a_name_of_any_bytes_and_any_time_is_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "radio"
+    async with embedded_log(tmp_path) as log:
+        drop(folder, os.fsdecode(b"caf\xe9.srt"), srt(["Bonjour à tous."]))
+        drop(folder, "9999-12-31_2359.srt", srt(["Good evening."]))
+        connector = watching(folder, log)
+        async with running(connector):
+            await until(lambda: settled(connector, 2))
+        names = {one.identities[0].value for one in await published(log)}
+        assert names == {"kayes/caf\\xe9.srt#1", "kayes/9999-12-31_2359.srt#1"}
+        connector = watching(folder, log)
+        async with running(connector):
+            drop(folder, "new.srt", srt(["Good morning."]))
+            await until(lambda: settled(connector, 1))

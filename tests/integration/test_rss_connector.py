@@ -4,6 +4,7 @@ import asyncio
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -13,9 +14,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
-from connectors.face import load_cursors
+from connectors.face import load_cursors, publish
 from connectors.rss.connector import RssConnector
+from streams.errors import SettingsError
 from streams.log.face import Log
+from streams.records import RawItem, Source
 from streams.settings import Feed, Http, Rss, Settings
 from streams.topics import CURSORS, DEADLETTERS, RAW_MAX_BYTES
 from tests.integration.connecting import (
@@ -276,3 +279,27 @@ async def test_it_stops_at_once_in_the_middle_of_a_request(
         async with running(reading(paper, log)):
             async with asyncio.timeout(10):
                 await asked.wait()
+
+
+async def test_two_feeds_that_differ_in_a_token_need_names(tmp_path: Path) -> None:
+    feeds = tuple(Feed(url=f"https://paper.example/f?token={n}") for n in ("s1", "s2"))
+    async with embedded_log(tmp_path) as log:
+        with pytest.raises(SettingsError, match="give each an id") as caught:
+            RssConnector(Settings(rss=Rss(feeds=feeds)), log)
+    assert "s1" not in str(caught.value)
+
+
+async def test_an_item_whose_key_makes_it_too_large_is_refused(tmp_path: Path) -> None:
+    large = RawItem(
+        identities=(),
+        publisher="p" * 430_000,
+        source=Source(connector="ingest", id="s" * 40_000),
+        text="t",
+        fetched=datetime(2026, 11, 24, tzinfo=UTC),
+    )
+    fits = msgspec.structs.replace(large, publisher="p")
+    async with embedded_log(tmp_path) as log:
+        done = await publish(log, [large, fits], stage="x", stop=asyncio.Event())
+        assert [one.kind for one in done.refused] == ["oversize"]
+        assert len(done.refused[0].source) < 1000
+        assert [item.publisher for item in await published(log)] == ["p"]

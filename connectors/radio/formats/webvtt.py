@@ -18,16 +18,19 @@ ARROW = "-->"
 SIGNATURE = re.compile(r"\ufeff?WEBVTT(?:[ \t\r\n]|\Z)")
 
 _LINE_BREAKS = re.compile(r"\r\n|\r|\n")
-_TIMESTAMP = r"(?:(\d{2,}):)?([0-5]\d):([0-5]\d)\.(\d{3})"
+#: The specification has no last hour; no recording lasts 10,000.
+_TIMESTAMP = r"(?:(\d{2,4}):)?([0-5]\d):([0-5]\d)\.(\d{3})"
 _SPACE = r"[ \t\f]*"
 #: Section 6.3, "collect WebVTT cue timings and settings".
 _TIMINGS = re.compile(
     rf"{_SPACE}{_TIMESTAMP}{_SPACE}-->{_SPACE}{_TIMESTAMP}(?:[ \t\f].*)?", re.ASCII
 )
-#: A tag of cue text: <v Name>, <c.class>, <i>, </b>, <00:00:01.000>. What else stands
-#: between < and > is left to the HTML reducer.
+#: In two steps, so that no "<" is looked at twice, whatever follows it.
+_BETWEEN = re.compile(r"<([^<>]*)>")
+#: What is a tag of cue text: <v Name>, <c.class>, <i>, </b>, <00:00:01.000>. What else
+#: stands between < and > is left to the HTML reducer.
 _TAG = re.compile(
-    r"<(/?)(?:(c|i|b|u|v|lang|ruby|rt)(?:\.[^\s.>]*)*(?:\s+([^>]*))?|[\d:.]+)>"
+    r"(/?)(?:(c|i|b|u|v|lang|ruby|rt)(?:\.[^\s.]*)*(?:\s(.*))?|[\d:.]+)", re.DOTALL
 )
 
 
@@ -83,9 +86,12 @@ def _blocks(lines: list[str]) -> Iterator[_Block]:
 def _voices(payload: str) -> Iterator[tuple[str, str]]:
     """Yield (speaker, words) for each stretch of cue text (section 6.4)."""
     speaker, said, at = "", "", 0
-    for tag in _TAG.finditer(payload):
-        said += payload[at : tag.start()]
-        at = tag.end()
+    for between in _BETWEEN.finditer(payload):
+        tag = _TAG.fullmatch(between[1])
+        if tag is None:
+            continue
+        said += payload[at : between.start()]
+        at = between.end()
         closing, name, annotation = tag.groups()
         if name != "v":
             continue

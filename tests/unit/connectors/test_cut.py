@@ -1,3 +1,5 @@
+import pytest
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,3 +104,9 @@ def test_a_cut_segment_is_divided_in_proportion() -> None:
     first, second = cut(segments, 5)
     assert (first.segments[0].start_s, first.segments[0].end_s) == (100, 105)
     assert (second.segments[0].start_s, second.segments[0].end_s) == (105, 110)
+
+
+@pytest.mark.timeout(20)
+def test_one_endless_segment_costs_no_more_than_many() -> None:
+    pieces = cut([Segment(start_s=0, end_s=9, text="word " * 500_000)], 250)
+    assert sum(len(piece.text.split()) for piece in pieces) == 500_000

@@ -78,6 +78,12 @@ def test_a_cut_answer_is_no_whole_one() -> None:
         body.finish()
 
 
+def test_what_never_comes_to_anything_is_refused() -> None:
+    body = BoundedBody("gzip", 10_000)
+    with pytest.raises(SourceError, match="compressed form"):
+        body.feed(gzip.compress(b"") * 10_000)
+
+
 def test_garbage_and_unknown_encodings_are_refused() -> None:
     body = BoundedBody("gzip", 100)
     with pytest.raises(SourceError, match="cannot be decompressed"):

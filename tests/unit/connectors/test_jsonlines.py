@@ -70,6 +70,7 @@ def test_the_short_form_may_say_more() -> None:
         (b'{"text": "t", "titel": "t"}', "titel"),
         (b'{"identities": []}', "publisher"),
         (b"[1]", "not an item"),
+        (b'{"text": "t", "published": "0001-01-01T00:00:00+05:00"}', "not an item"),
         (b"\xff\xfe", "not an item"),
         (b"[" * 100_000, "not an item"),
     ],

@@ -1,3 +1,5 @@
+import os
+
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -6,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.identities import file_time
 from connectors.radio.folder import Look, Settling, looks, take
 from connectors.radio.items import Start, read, start_of
 from connectors.radio.sketch import same_programme, sketch
@@ -29,6 +32,7 @@ STATION = Station(
         ("journal-20261105-07h00", Start(datetime(2026, 11, 5, 6, tzinfo=UTC), "name")),
         ("journal-20261405-07h00", Start(NOW, "mtime")),
         ("something else", Start(NOW, "mtime")),
+        ("journal-99991231-23h59", Start(NOW, "mtime")),
     ],
 )
 def test_the_name_tells_when_it_was_recorded_else_the_file_does(
@@ -40,6 +44,17 @@ def test_the_name_tells_when_it_was_recorded_else_the_file_does(
 def test_a_pattern_without_a_date_tells_nothing() -> None:
     station = Station(id="s", folder="f", name_pattern="%H%M")
     assert start_of(station, "0700", None) == Start(None, "unknown")
+
+
+@pytest.mark.parametrize("year", [1, 1900, 9999])
+def test_a_file_of_an_impossible_time_tells_nothing(year: int) -> None:
+    written = datetime(year, 12, 31, tzinfo=UTC)
+    assert start_of(STATION, "something else", written) == Start(None, "unknown")
+
+
+def test_a_time_that_no_calendar_has_is_none() -> None:
+    assert file_time(2**62) is not None
+    assert file_time(2**62 * 1000) is None
 
 
 def test_only_a_time_that_is_known_is_a_date_of_publication() -> None:
@@ -94,6 +109,20 @@ def test_hidden_and_unfinished_files_are_not_seen(tmp_path: Path) -> None:
     taken = take(tmp_path / "a.srt")
     assert taken is not None
     assert taken.data == b"x"
+
+
+def test_only_files_of_the_folder_itself_are_taken(tmp_path: Path) -> None:
+    watched, outside = tmp_path / "watched", tmp_path / "secret.srt"
+    watched.mkdir()
+    outside.write_text("x")
+    (watched / "link.srt").symlink_to(outside)
+    (watched / "folder").symlink_to(tmp_path)
+    os.mkfifo(watched / "pipe.srt")
+    assert looks(watched) == {}
+    # They may take a file's place after it was looked at: nothing is read or awaited.
+    for name in ("link.srt", "pipe.srt"):
+        with pytest.raises(OSError, match=r"it is no file|symbolic links"):
+            take(watched / name)
 
 
 def spoken(text: str) -> list[RawItem]:

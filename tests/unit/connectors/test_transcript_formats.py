@@ -195,3 +195,15 @@ def test_what_is_no_transcript_says_so_and_silence_is_one() -> None:
         detect.read(b"notes from the meeting")
     with pytest.raises(SourceError, match="none of its 1 cues"):
         detect.read(b"WEBVTT\n\n0:0 --> 0:1\nlost")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("hostile", ["<v ", "<c.a", "<c" + " " * 99, "<00:", "</v <"])
+def test_tags_that_are_never_closed_cost_no_time(hostile: str) -> None:
+    webvtt.parse("WEBVTT\n\n00:00.000 --> 00:01.000\n" + hostile * 100_000)
+
+
+@pytest.mark.parametrize("hours", ["10000", "9" * 400, "9" * 5000])
+def test_hours_that_no_recording_has_cost_the_cue(hours: str) -> None:
+    timed = f"WEBVTT\n\n{hours}:00:00.000 --> 00:00:01.000\nlost\n"
+    assert webvtt.parse(timed) == ((), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from collections.abc import Coroutine
@@ -139,3 +140,28 @@ def test_a_reader_that_went_away_is_no_fault() -> None:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def test_what_the_system_refuses_is_a_line_and_code_3(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def body() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/srv/data/log.db")
+
+    assert finish(body) is Exit.UNAVAILABLE
+    said = capsys.readouterr().err
+    assert said == "wirewatch: /srv/data/log.db: Permission denied\n"
+
+
+def test_a_traceback_does_not_command_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def body() -> None:
+        raise OversizeError("a title: \x1b[2J\u202e")
+
+    finish(body, verbose=1)
+
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert "\x1b" not in said
+    assert "\u202e" not in said

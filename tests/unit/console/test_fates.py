@@ -6,7 +6,6 @@ import io
 import json
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import pytest
 
@@ -14,25 +13,20 @@ from rich.console import Console, RenderableType
 
 from connectors.face import Refused
 from console import escape, fates
-from console.publishing import Given
+from console.publishing import Given, Sent
 from streams.audit import Audit
 from streams.fates import Fate, Reason, Verdict
 from streams.log.face import Position
-from streams.records import Identity, RawItem, Source
+from streams.records import Source
 
 
 def make_given(count: int, refused: int = 0) -> Given:
     return Given(
         [
-            (
+            Sent(
                 Position("items.raw", 0, number),
-                RawItem(
-                    identities=(Identity(kind="guid", value=str(number)),),
-                    publisher="p",
-                    source=Source(connector="ingest", id="s"),
-                    title=f"Title {number}",
-                    fetched=datetime(2026, 11, 24, tzinfo=UTC),
-                ),
+                f"Title {number}",
+                Source(connector="ingest", id="s"),
             )
             for number in range(count)
         ],
@@ -54,7 +48,7 @@ def make_audit(verdicts: Mapping[Position, Verdict]) -> Audit:
 
 
 def all_of(given: Given, fate: Fate) -> Audit:
-    return make_audit({at: Verdict(fate, "i1", "why") for at, _ in given.items})
+    return make_audit({at: Verdict(fate, "i1", "why") for at, _, _ in given.items})
 
 
 def printed(parts: list[RenderableType]) -> str:

@@ -222,3 +222,9 @@ def test_a_tree_written_out_is_read_as_the_same_tree(tree: Node) -> None:
 
 def test_every_field_is_explained() -> None:
     assert all(FIELDS.values())
+
+
+def test_bytes_that_are_no_text_are_pointed_at() -> None:
+    with pytest.raises(QueryError, match="no character") as caught:
+        parse('station:"caf\udce9"', now=NOW)
+    assert caught.value.position == 12

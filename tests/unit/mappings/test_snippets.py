@@ -74,3 +74,12 @@ def test_marks_come_in_pairs_in_any_text(texts: list[str], query: str) -> None:
     for snippet in found:
         marks = [letter for letter in snippet if letter in (START, END)]
         assert marks == [START, END] * (len(marks) // 2)
+
+
+def test_a_phrase_that_overlaps_itself_is_marked_once() -> None:
+    assert marked('"non non"', "non non non") == ["[non] [non] [non]"]
+
+
+@pytest.mark.timeout(20)
+def test_a_long_text_full_of_hits_costs_no_more_time_than_reading_it() -> None:
+    assert len(marked("attaque", "attaque " * 110_000)) == SNIPPETS_MAX
