@@ -28,6 +28,8 @@ DAY_MS = 86_400_000
 REMEMBERED_MS = 30 * DAY_MS
 #: What a crash may send through again is never forgotten: less than this many records.
 REPLAYED_MAX = 50_000
+#: Touched by a clock that was so far ahead, an entry says nothing of its age.
+AHEAD_MAX_MS = DAY_MS
 #: One record in so many sweeps so many places: faster than records come.
 SWEEP_EVERY = 16
 SWEEP_PLACES = 64
@@ -173,13 +175,19 @@ class Turn:
         return _Sweep(place=place)
 
     def _forget(self, place: int) -> bool:
-        """Forget what was touched at *place* last; False if it is too young for that."""
+        """Forget what was touched at *place* last; False if it is too young for that.
+
+        What has a false date is passed over: it must not hold up all that follow.
+        """
         key = _place_key(place)
         value = self._state.get(key)
         if value is None:
             return True
         touched = cast(_Touched, _DECODERS[_Touched](value))
-        if self.appended_ms - touched.appended_ms <= REMEMBERED_MS:
+        age_ms = self.appended_ms - touched.appended_ms
+        if age_ms < -AHEAD_MAX_MS:
+            return True
+        if age_ms <= REMEMBERED_MS:
             return False
         for name in touched.keys:
             old = name.encode("utf-8", "surrogatepass")

@@ -97,16 +97,16 @@ class Desk:
     def take(self, one: Received) -> Decision:
         decision = decide(one, self.table)
         self.outputs += decision.outputs
-        self.write(decision.writes.items())
+        self.write((0, key, value) for key, value in decision.writes.items())
         return decision
 
     def write(
         self,
-        written: Iterable[tuple[bytes, bytes | None]],
+        written: Iterable[tuple[int, bytes, bytes | None]],
         *,
         entries: int | None = None,
     ) -> None:
-        for key, value in islice(written, entries):
+        for _, key, value in islice(written, entries):
             if value is None:
                 self.table.pop(key, None)
             else:

@@ -183,6 +183,17 @@ def test_what_nothing_touches_for_a_month_is_forgotten() -> None:
     assert incident.item_count == 2
 
 
+def test_a_clock_that_was_ahead_does_not_stop_the_sweep() -> None:
+    desk = Desk()
+    ahead_ms = START_MS + 365 * DAY_MS
+    desk.take(received(item("from the future"), 0, appended_ms=ahead_ms))
+    desk.take(received(item("old", "Other."), 1))
+    start = -(-REPLAYED_MAX // SWEEP_EVERY) * SWEEP_EVERY + SWEEP_EVERY
+    later_ms = START_MS + 31 * DAY_MS
+    desk.take(received(item("new", "New."), start, appended_ms=later_ms))
+    assert item_key("old") not in desk.table
+
+
 def test_a_crash_s_worth_of_records_is_remembered_however_old() -> None:
     desk = Desk()
     desk.read(item("i1"))

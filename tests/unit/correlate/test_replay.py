@@ -139,7 +139,7 @@ def test_crashes_change_neither_the_table_nor_what_is_said_last(
         overlay = Overlay(broken.table)
         for one in batch:
             decision = decide(one, overlay)
-            overlay.add(decision.writes)
+            overlay.add(one.record.partition, decision.writes)
             broken.outputs += decision.outputs
         at += len(batch)
         entries = None
