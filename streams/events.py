@@ -28,6 +28,7 @@ from streams.records import (
     TaggedItem,
     UniqueItem,
 )
+from streams.text import fingerprint
 from streams.topics import (
     CURSORS,
     DEADLETTERS,
@@ -54,6 +55,10 @@ DEAD_STAGE = "ww_stage"
 DEAD_POSITION = "ww_position"
 DEAD_TIME = "ww_time"
 
+#: Code points. A longer identity stands in headers as its fingerprint: headers count
+#: against a broker's limit, and a feed's guid may be as long as an item.
+NAMED_MAX = 1_000
+
 encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
 
 _DECODERS: Mapping[type[msgspec.Struct], Callable[[bytes], msgspec.Struct]] = {
@@ -77,7 +82,10 @@ def decode(kind: type[T], value: bytes | None) -> T:
 
 def raw(item: RawItem) -> Output:
     """Return *item* as a connector publishes it; it has no id of ours yet."""
-    name = f"{item.source.id}/{item.identities[0].value if item.identities else ''}"
+    known_as = item.identities[0].value if item.identities else ""
+    if len(known_as) > NAMED_MAX:
+        known_as = fingerprint(known_as)
+    name = f"{item.source.id}/{known_as}"
     ident = f"{name}/{to_ms(item.fetched)}"
     return _entry(RAW, item, key=item.publisher, subject=name, ident=ident, item=item)
 

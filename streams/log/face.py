@@ -73,7 +73,7 @@ class Record(NamedTuple):
         """Return the last header called *name* as text, or ''."""
         for key, value in reversed(self.headers):
             if key == name:
-                return value.decode("utf-8", "replace")
+                return (value or b"").decode("utf-8", "replace")  # Kafka's may be null
         return ""
 
 

@@ -144,6 +144,12 @@ def test_two_fetches_of_one_entry_are_two_events() -> None:
     )
 
 
+def test_an_identity_of_any_length_leaves_the_headers_small() -> None:
+    guid = Identity(kind="guid", value="x" * 400_000)
+    output = events.raw(replace(RAW_ITEM, identities=(guid,)))
+    assert sum(len(value) for _, value in output.headers) < 10_000
+
+
 def test_a_subscriber_can_filter_by_headers() -> None:
     found = headers(
         events.tagged(
@@ -232,6 +238,12 @@ def test_a_dead_letter_keeps_the_origin_of_its_record() -> None:
 
 def test_a_record_from_a_connector_is_its_own_origin() -> None:
     assert events.origin_of(RECORD) == "items.raw/3/41"
+
+
+def test_a_header_without_a_value_is_empty() -> None:
+    headers: Any = ((events.ORIGIN, None),)
+    record = Record("items.raw", 3, 17, 0, None, b"", headers)
+    assert events.origin_of(record) == "items.raw/3/17"
 
 
 def test_a_dead_letter_that_dies_again_has_its_latest_reason_only() -> None:
