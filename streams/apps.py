@@ -19,7 +19,7 @@ import structlog
 
 from streams.errors import FatalError
 from streams.log.embedded import FILE_NAME
-from streams.log.kafka import BATCH_BYTES, REQUEST_BYTES, ssl_context
+from streams.log.kafka import ssl_context
 from streams.settings import Settings
 from streams.stage import Progress, Stage, attach
 from streams.topics import RECORD_MAX_BYTES, group
@@ -27,7 +27,9 @@ from streams.topics import RECORD_MAX_BYTES, group
 
 log = structlog.get_logger(__name__)
 
-STOP_S = 10.0
+#: How long an app may take to finish what is under way and to leave its group.
+STOP_S = 6.0
+POLLED_WITHIN_S = 10 * 365 * 86_400.0
 
 
 async def serve(
@@ -113,6 +115,21 @@ async def _stopped(app: faust.App) -> None:
         log.warning("app did not stop cleanly", app=app.conf.id, error=repr(error))
 
 
+class _FaustSettings(faust.Settings):
+    """Faust's, which would put the environment over what is given.
+
+    Its names are common ones (BROKER_URL, DEBUG), and CONSUMER_AUTO_OFFSET_RESET loses
+    records: what may be set from outside is in :mod:`streams.settings`.
+    """
+
+    def getenv(self, env_name: str) -> None:
+        """Find nothing."""
+
+
+class _App(faust.App):
+    Settings = _FaustSettings
+
+
 def make_app(settings: Settings, stage: str, datadir: str) -> faust.App:
     """Return the Faust app of *stage*.
 
@@ -121,7 +138,7 @@ def make_app(settings: Settings, stage: str, datadir: str) -> faust.App:
     stream buffer counts batches, not records.
     """
     kafka = settings.kafka
-    app = faust.App(
+    app = _App(
         settings.prefix + group(stage),
         broker=_broker(settings),
         datadir=datadir,
@@ -134,6 +151,9 @@ def make_app(settings: Settings, stage: str, datadir: str) -> faust.App:
         stream_recovery_delay=0.0,
         broker_commit_interval=1.0,
         broker_max_poll_records=2000,
+        # A stage that waits fetches nothing. After this time aiokafka leaves the group,
+        # and does not come back before the next fetch, which then never is.
+        broker_max_poll_interval=POLLED_WITHIN_S,
         broker_session_timeout=kafka.session_timeout_s,
         broker_heartbeat_interval=kafka.session_timeout_s * 0.3,
         broker_rebalance_timeout=30.0,
@@ -143,9 +163,8 @@ def make_app(settings: Settings, stage: str, datadir: str) -> faust.App:
         consumer_group_instance_id=(
             f"{kafka.instance}-{stage}" if kafka.instance else None
         ),
-        producer_max_batch_size=BATCH_BYTES,
-        producer_max_request_size=REQUEST_BYTES,
-        # Shorter than the session: what a paused worker sent late is not sent at all.
+        # Shorter than the session. What is not taken in that time is given up: the
+        # stage says that it waits, and asks for its lease again before it repeats.
         producer_request_timeout=kafka.session_timeout_s * 0.8,
         **_credentials(settings),
     )

@@ -27,7 +27,7 @@ Two mixins go in front of Faust's own classes, and one contract binds the produc
    milliseconds, so that it brings a batch and not one record; after a pause it does not.
 
 Faust's private methods are overridden here, so faust-streaming is pinned and
-``tests/integration/test_delivery.py`` covers each rule: rule 1 ``getmany``; rule 2
+``tests/integration/delivery/`` covers each rule: rule 1 ``getmany``; rule 2
 ``callback`` (wrapped), ``ack``, ``_new_offset``, ``_should_commit``,
 ``_filter_tps_with_pending_acks``, ``_add_gap``, ``_commit``; rule 3 ``perform_seek``,
 ``resume_flow``, ``getmany``, ``_read_offset``. Besides: ``_wait_next_records`` (Faust pauses a whole

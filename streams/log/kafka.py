@@ -168,13 +168,13 @@ class BoundedProducer(AIOKafkaProducer):  # type: ignore[misc] # has no types
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            **options,
-            acks="all",
-            enable_idempotence=True,
-            max_batch_size=BATCH_BYTES,
-            max_request_size=REQUEST_BYTES,
-        )
+        safe = {
+            "acks": "all",
+            "enable_idempotence": True,
+            "max_batch_size": BATCH_BYTES,
+            "max_request_size": REQUEST_BYTES,
+        }
+        super().__init__(**options | safe)
         usual: Any = self._sender  # type: ignore[has-type] # has no types
         self._sender = _BoundedSender(
             self.client,

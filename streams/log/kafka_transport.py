@@ -6,6 +6,7 @@ that wait for the broker.
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from collections.abc import Sequence
@@ -13,14 +14,20 @@ from typing import Any
 
 import structlog
 
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    KafkaUnavailableError,
+)
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as faust_kafka
+from mode.threads import WorkerThread
 
-from streams.errors import TopicMismatchError
+from streams.errors import NotStoredError, TopicMismatchError
 from streams.log.delivery import BatchConsumer, BatchTransport
 from streams.log.face import Output
-from streams.log.kafka import errors_named, send
+from streams.log.kafka import PASSING, SPENT, BoundedProducer, errors_named, send
 
 
 log = structlog.get_logger(__name__)
@@ -29,9 +36,22 @@ log = structlog.get_logger(__name__)
 LEASE_MARGIN_S = 2.0
 
 
+class _Bystander(WorkerThread):
+    """A thread that the end of the process does not wait for.
+
+    Its client may wait for brokers that do not answer; what it has not committed by the
+    time that a stop takes comes again.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.daemon = True
+
+
 class ConsumerThread(faust_kafka.AIOKafkaConsumerThread):
     """Knows when the group coordinator heard of us last."""
 
+    Worker = _Bystander
     heard_at = 0.0
 
     async def on_start(self) -> None:
@@ -92,9 +112,13 @@ class Consumer(BatchConsumer, faust_kafka.Consumer):
 class Producer(faust_kafka.Producer):
     """Writes batch by batch, and waits until all in-sync replicas have them."""
 
-    def _settings_extra(self) -> dict[str, Any]:
-        """Faust sets these for exactly_once only."""
-        return {"acks": "all", "enable_idempotence": True}
+    #: What it failed with leaves holes in its numbers: a new one must take over.
+    _spent = False
+
+    @property
+    def _producer_type(self) -> type[BoundedProducer]:
+        """Faust's own would repeat for ever what the brokers do not take."""
+        return BoundedProducer
 
     async def store(
         self, outputs: Any, entries: Any, finishing: Any, lease: Any
@@ -108,15 +132,33 @@ class Producer(faust_kafka.Producer):
         for part in (outputs, entries):
             if part:
                 await lease()
-                with errors_named("the log did not take the results"):
-                    await self._send_batches(part)
+                await self._send_batches(part)
 
     async def _send_batches(self, outputs: Sequence[Output]) -> None:
+        what = "the log did not take the results"
+        try:
+            with errors_named(what, passing=PASSING + SPENT):
+                producer = await self._fresh()
+                counts = {
+                    topic: await self._partitions(producer, topic)
+                    for topic in {output.topic for output in outputs}
+                }
+                await send(producer, outputs, counts)
+        except NotStoredError:
+            self._spent = True
+            raise
+
+    async def _fresh(self) -> Any:
+        """Return the producer; a new one in place of one that has failed."""
         producer = self._ensure_producer()
-        counts = {
-            t: await self._partitions(producer, t) for t in {o.topic for o in outputs}
-        }
-        await send(producer, outputs, counts)
+        if self._spent:
+            await producer.stop()
+            producer = self._new_producer()
+            self._producer = producer
+            async with asyncio.timeout(self.request_timeout):
+                await producer.start()
+            self._spent = False
+        return producer
 
     async def _partitions(self, producer: Any, topic: str) -> int:
         known = producer.client.cluster.partitions_for_topic(topic)
@@ -124,7 +166,9 @@ class Producer(faust_kafka.Producer):
             await producer.client.add_topic(topic)
             await producer.client.force_metadata_update()
             known = producer.client.cluster.partitions_for_topic(topic)
-        if not known and producer.client.cluster.brokers():
+        if not known:
+            if not producer.client.cluster.brokers():
+                raise KafkaUnavailableError(f"no broker tells of {topic!r}")
             raise TopicMismatchError(
                 f"there is no topic {topic!r}: run 'wirewatch topics create'"
             )

@@ -21,6 +21,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from aiokafka.consumer.subscription_state import SubscriptionState
+
 from streams import settings as configuration
 from streams.apps import serve
 from streams.errors import PermanentError, TransientError, WirewatchError
@@ -179,6 +181,15 @@ def seek_in_delivery() -> None:
     BatchConsumer._deliver = delivering  # type: ignore[method-assign]
 
 
+def seem_idle() -> None:
+    """Let each moment without a fetch be an hour for the client."""
+
+    def idle_s(self: Any) -> float:
+        return 0.0 if self._fetch_count else 3600.0
+
+    SubscriptionState.fetcher_idle_time = property(idle_s)
+
+
 def pause_before_storing(mode: str, marker: Path) -> None:
     """Once: stop the whole process when the results are decided, but not stored."""
     producer = PRODUCERS[mode]
@@ -224,6 +235,7 @@ if __name__ == "__main__":
     parser.add_argument("--slow-seek", action="store_true")
     parser.add_argument("--seek-in-delivery", action="store_true")
     parser.add_argument("--pause", action="store_true")
+    parser.add_argument("--seem-idle", action="store_true")
     parser.add_argument("--marker", type=Path)
     given = parser.parse_args()
     config = configuration.load()
@@ -239,6 +251,8 @@ if __name__ == "__main__":
         slow_seek(config.mode)
     if given.seek_in_delivery:
         seek_in_delivery()
+    if given.seem_idle:
+        seem_idle()
     if given.pause:
         pause_before_storing(config.mode, given.marker)
     try:
