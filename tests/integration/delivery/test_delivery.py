@@ -195,7 +195,7 @@ async def test_nothing_is_committed_over_a_batch_that_is_not_finished(
     await bench.create()
     await bench.feed(errands(range(400), keys=8))
     worker = await bench.work("plain", "--leave-out", "0")
-    await bench.ready(worker)
+    await bench.until(lambda: _said(worker.said, "batch abandoned"))
     await bench.feed(errands(range(400, 800), keys=8))
     await bench.until(lambda: _came_through(bench, range(400, 800)))
     await bench.feed(errands([800], keys=8))
