@@ -143,6 +143,9 @@ def make_app(settings: Settings, stage: str, datadir: str) -> faust.App:
         broker=_broker(settings),
         datadir=datadir,
         store="memory://",
+        # A table in memory is restored whole when its partition comes: what a standby
+        # had read of it before is not used, and takes as much memory again.
+        table_standby_replicas=0,
         web_enabled=False,
         topic_disable_leader=True,
         topic_replication_factor=kafka.replication,
