@@ -69,6 +69,11 @@ class _Watched:
             _log.warning("radio.failed", source=self.station.id, error=error)
         self.state, self.last_error = "failing", error
 
+    def recovered(self) -> None:
+        self.last_error = ""
+        if self.state == "failing":
+            self.state = "waiting"
+
 
 class RadioConnector:
     """Watches every station's folder; see :class:`connectors.face.Connector`.
@@ -121,8 +126,7 @@ class RadioConnector:
 
     async def _look(self, watched: _Watched, stop: asyncio.Event) -> None:
         found = await asyncio.to_thread(_looks, watched.folder)
-        if watched.state == "failing":
-            watched.state, watched.last_error = "waiting", ""
+        unreadable: list[str] = []
         unknown = {
             name: look
             for name, look in found.items()
@@ -133,9 +137,17 @@ class RadioConnector:
             if self._is_known(watched, name, unknown[name]):
                 watched.taken[name] = unknown[name]
                 continue
-            await self._take(watched, name, stop)
+            try:
+                await self._take(watched, name, stop)
+            except OSError as error:
+                unreadable.append(f"{file_name(name)}: {error.strerror or error}")
             if stop.is_set():
                 return
+        if unreadable:
+            more = f", and {len(unreadable) - 1} more" if unreadable[1:] else ""
+            watched.failed(f"{unreadable[0]}{more}")
+        else:
+            watched.recovered()
 
     def _is_known(self, watched: _Watched, name: str, look: Look) -> bool:
         return _look_of(self._position(watched.station, name)) == look
@@ -145,11 +157,7 @@ class RadioConnector:
         return cursor.position if cursor is not None else {}
 
     async def _take(self, watched: _Watched, name: str, stop: asyncio.Event) -> None:
-        try:
-            taken = await asyncio.to_thread(take, watched.folder / name)
-        except OSError as error:
-            watched.failed(f"{file_name(name)}: {error.strerror or error}")
-            return
+        taken = await asyncio.to_thread(take, watched.folder / name)
         if taken is None:
             return
         before = self._position(watched.station, name)

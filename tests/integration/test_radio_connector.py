@@ -1,5 +1,6 @@
 """Transcripts from a real folder onto a real log."""
 
+import errno
 import os
 import time
 
@@ -8,11 +9,14 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from structlog.testing import capture_logs
 
 from connectors.face import load_cursors
+from connectors.radio import folder as folder_of_radio
 from connectors.radio.connector import RadioConnector
+from connectors.radio.folder import Taken
 from streams.log.face import Log
 from streams.settings import Radio, Settings, Station
 from streams.topics import DEADLETTERS
@@ -238,3 +242,33 @@ async def test_a_name_of_any_bytes_and_any_time_is_taken(tmp_path: Path) -> None
         async with running(connector):
             drop(folder, "new.srt", srt(["Good morning."]))
             await until(lambda: settled(connector, 1))
+
+
+async def test_a_file_that_may_not_be_read_is_said_once_and_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    def take(path: Path) -> Taken | None:
+        # Whoever runs the tests may read everything: permissions would not do it.
+        nonlocal tries
+        if path.name == "closed.srt":
+            tries += 1
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return folder_of_radio.take(path)
+
+    monkeypatch.setattr("connectors.radio.connector.take", take)
+    folder = tmp_path / "radio"
+    async with embedded_log(tmp_path) as log:
+        drop(folder, "closed.srt", srt(["Bonjour."]))
+        drop(folder, "open.srt", srt(["Bonsoir."]))
+        connector = watching(folder, log)
+        with capture_logs() as lines:
+            async with running(connector):
+                await until(lambda: tries > 3 and settled(connector, 1))
+                assert connector.statuses()[0].last_error == (
+                    "closed.srt: Permission denied"
+                )
+                (folder / "closed.srt").unlink()
+                await until(lambda: not connector.statuses()[0].last_error)
+        assert [one["event"] for one in lines].count("radio.failed") == 1
