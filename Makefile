@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-DATA   ?= data
+DATA   ?=
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
 
@@ -24,8 +24,8 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: setup  ## watch the sample that ships (no network needed); Ctrl-C ends it
-	$(BIN)/wirewatch run --sample --data $(DATA)
+run: setup  ## watch the sample that ships (no network needed; in ./data-sample); Ctrl-C ends it
+	$(BIN)/wirewatch run --sample $(if $(DATA),--data $(DATA))
 
 test: setup  ## lint, types, imports, then every test; starts real Kafka and Elasticsearch
 	$(MAKE) --no-print-directory lint

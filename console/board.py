@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,55 +29,74 @@ SOURCES_SHARE = 3
 #: Lines that are not incidents: borders, headings, the footer.
 FRAME_LINES = 6
 INCIDENT_LINES = 2
+#: What an error is about stands before it: the source's line says that already.
+_ADDRESS = re.compile(r"^https?://\S+: ")
 
 
 @dataclass
 class Board:
     """The state of the live view; the edge feeds it, :func:`render` shows it."""
 
+    #: Whether anything is to be read; what, is known when its reading has begun.
+    reading: bool = False
     sources: Sequence[SourceStatus] = ()
     lags: Mapping[str, int] = field(default_factory=dict)
     #: Why a stage waits, by stage.
     waiting: Mapping[str, str] = field(default_factory=dict)
     footer: Text = field(default_factory=Text)
     notices: deque[str] = field(default_factory=lambda: deque(maxlen=NOTICES_KEPT))
-    #: Items on the log in all, as they were counted in the last minute.
+    #: Raw records on the log in all, as they were counted in the last minute.
     _counts: deque[tuple[datetime, int]] = field(default_factory=deque)
     _incidents: dict[str, Incident] = field(default_factory=dict)
+    #: Those that nothing was said of since the start.
+    _earlier: set[str] = field(default_factory=set)
 
-    def count(self, items: int, now: datetime) -> None:
-        """Note that the log has had *items* items in all."""
-        self._counts.append((now, items))
+    def count(self, raw: int, now: datetime) -> None:
+        """Note that the log has had *raw* raw records in all."""
+        self._counts.append((now, raw))
         while (now - self._counts[0][0]).total_seconds() > RATE_WINDOW_S:
             self._counts.popleft()
 
     @property
-    def items_a_minute(self) -> float:
-        """How many items came in the last minute."""
+    def raw_a_minute(self) -> int:
+        """How many raw records came in the last minute."""
         if not self._counts:
-            return 0.0
+            return 0
         return self._counts[-1][1] - self._counts[0][1]
 
     @property
-    def items(self) -> int:
-        """How many items there are in all."""
+    def raw(self) -> int:
+        """How many raw records there are in all."""
         return self._counts[-1][1] if self._counts else 0
 
-    def add(self, incident: Incident) -> bool:
-        """Take in a version of an incident; return whether it is news."""
+    def add(self, incident: Incident, *, earlier: bool = False) -> bool:
+        """Take in a version of an incident; return whether it is news.
+
+        What is of an *earlier* run is shown dimmed, until something new is said of it.
+        """
         held = self._incidents.pop(incident.id, None)
         if held is not None and held.version >= incident.version:
             self._incidents[incident.id] = held
             return False
         self._incidents[incident.id] = incident
+        if earlier:
+            self._earlier.add(incident.id)
+        else:
+            self._earlier.discard(incident.id)
         while len(self._incidents) > INCIDENTS_KEPT:
-            del self._incidents[next(iter(self._incidents))]
-        return incident.material or held is None
+            oldest = next(iter(self._incidents))
+            del self._incidents[oldest]
+            self._earlier.discard(oldest)
+        return incident.material
 
     def newest(self, count: int) -> list[Incident]:
         """Return the incidents that changed last, the last first."""
         shown = [i for i in self._incidents.values() if not i.merged_into]
         return shown[::-1][:count]
+
+    def is_earlier(self, incident: Incident) -> bool:
+        """Whether nothing was said of *incident* since the start."""
+        return incident.id in self._earlier
 
 
 def render(board: Board, *, width: int, height: int, now: datetime) -> RenderableType:
@@ -121,8 +142,8 @@ def _lines(board: Board, room: int) -> int:
 def _sources(board: Board, room: int, now: datetime) -> RenderableType:
     table = Table.grid(expand=True, padding=(0, 1))
     table.add_column(width=1)
-    table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
-    table.add_column(ratio=3, no_wrap=True, overflow="ellipsis", style="dim")
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(ratio=2, no_wrap=True, overflow="ellipsis", style="dim")
     table.add_column(justify="right", no_wrap=True)
     # What fails comes first: it is what a person has to see.
     ordered = sorted(board.sources, key=lambda status: not status.last_error)
@@ -130,14 +151,27 @@ def _sources(board: Board, room: int, now: datetime) -> RenderableType:
         table.add_row(
             _health(status),
             escape.shown(status.name or status.id),
-            escape.shown(status.last_error or _since(status, now)),
+            escape.shown(_cause(status.last_error) or _since(status, now)),
             f"{status.published:,}",
         )
     if (left := len(ordered) - room) > 0:
         table.add_row("", Text(f"and {left:,} more", style="dim"), "", "")
     if not board.sources:
-        table.add_row("", Text("no sources configured", style="dim"), "", "")
-    return Panel(table, title="Sources", title_align="left", border_style="dim")
+        none = "begins to read …" if board.reading else "no sources configured"
+        table.add_row("", Text(none, style="dim"), "", "")
+    return Panel(
+        table,
+        title="Sources",
+        title_align="left",
+        subtitle="raw records since start" if board.sources else None,
+        subtitle_align="right",
+        border_style="dim",
+    )
+
+
+def _cause(error: str) -> str:
+    """Return *error* without the address that it begins with."""
+    return _ADDRESS.sub("", error)
 
 
 def _health(status: SourceStatus) -> Text:
@@ -167,10 +201,8 @@ def _stages(board: Board) -> RenderableType:
         else:
             state = Text("up to date", style="green")
         table.add_row(stage, state)
-    total = wording.counted(board.items, "item")
-    table.add_row(
-        Text(total, "bold"), Text(f"{board.items_a_minute:,.0f} a minute", "bold")
-    )
+    total = wording.counted(board.raw, "raw record")
+    table.add_row(Text(total, "bold"), Text(f"{board.raw_a_minute:,} a minute", "bold"))
     return Panel(table, title="Stages", title_align="left", border_style="dim")
 
 
@@ -183,7 +215,8 @@ def _incidents(board: Board, room: int, now: datetime) -> RenderableType:
         about = [label, wording.facts(incident), Text(wording.sources(incident), "dim")]
         line = Text(" · ", style="dim").join(part for part in about if part)
         age = wording.ago((now - incident.last_seen).total_seconds())
-        table.add_row(escape.shown(wording.title(incident), "bold"), age)
+        style = "dim" if board.is_earlier(incident) else "bold"
+        table.add_row(escape.shown(wording.title(incident), style), age)
         table.add_row(Text("  ").append_text(line), incident.id)
     if not board.newest(1):
         table.add_row(Text("none yet", style="dim"), "")

@@ -35,7 +35,7 @@ from console.options import OuterConfigOption, OuterDataOption, VerboseOption
 
 START = (
     "To begin: wirewatch run --sample (no network needed), then in another terminal "
-    "wirewatch search Kayes, and wirewatch COMMAND --help."
+    "wirewatch search Kayes --data data-sample, and wirewatch COMMAND --help."
 )
 
 app = typer.Typer(

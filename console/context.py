@@ -6,11 +6,12 @@ import asyncio
 import inspect
 import os
 import shlex
+import shutil
 import sys
 import traceback
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ from streams.errors import (
 )
 
 
+PROGRAM = "wirewatch"
 DEFAULT_CONFIG = Path("wirewatch.toml")
+#: The sample's data folder is called as the configured one, and this.
+SAMPLE_SUFFIX = "-sample"
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,33 @@ class Context:
             verbose=max(self.verbose, outer.verbose),
         )
 
+    def for_sample(self) -> Context:
+        """Return these options with a data folder of the sample's own.
+
+        It lies beside the configured one, so that no invented report is ever found
+        among real ones. A folder that was asked for is kept. Raises SettingsError.
+        """
+        if self.data is not None:
+            return self
+        own = self.settings.data_folder
+        apart = own.with_name(own.name + SAMPLE_SUFFIX)
+        here = Path.cwd()
+        near = apart.relative_to(here) if apart.is_relative_to(here) else apart
+        return replace(self, data=str(near))
+
     def again(self, *words: str) -> str:
         """Return the command line that runs *words* with the same options."""
         options = ["--config", str(self.config)] if self.config else []
         options += ["--data", self.data] if self.data is not None else []
-        return shlex.join(("wirewatch", *words, *options))
+        return shlex.join((_called(), *words, *options))
+
+
+def _called() -> str:
+    """Return what a shell finds us by: our name, or the path that began this process."""
+    began = Path(sys.argv[0])
+    if began.name != PROGRAM or shutil.which(PROGRAM):
+        return PROGRAM
+    return sys.argv[0]
 
 
 #: What a command returns: its exit code, None for 0.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import structlog
 
@@ -43,13 +43,15 @@ class Watcher:
         connectors: Sequence[Connector],
         progress: dict[str, Progress],
         *,
+        began: Mapping[int, int],
         hint: Callable[[Board], Text],
     ) -> None:
         self._log = log
         self._connectors = connectors
         self._progress = progress
+        self._began = began
         self._hint = hint
-        self.board = Board()
+        self.board = Board(reading=bool(connectors))
 
     async def draw(self, stop: asyncio.Event, console: Console) -> None:
         """Draw the live view until *stop* is set; warnings appear in it."""
@@ -77,11 +79,11 @@ class Watcher:
         while not await pause(stop, REPORT_S):
             await self._look()
             lags = {f"{stage}_behind": lag for stage, lag in self.board.lags.items()}
-            _log.info("standing", items=self.board.items, **lags)
+            _log.info("standing", raw_records=self.board.raw, **lags)
 
     async def _follow(self, tell: Callable[[Incident], object]) -> None:
-        async for incident in _incidents(self._log):
-            if self.board.add(incident):
+        async for incident, earlier in _incidents(self._log, self._began):
+            if self.board.add(incident, earlier=earlier) and not earlier:
                 tell(incident)
 
     async def _look(self) -> None:
@@ -102,13 +104,26 @@ class Watcher:
         return render(self.board, width=width, height=height, now=clock.now())
 
 
-async def _incidents(log: Log) -> AsyncIterator[Incident]:
-    """Yield the incidents that lie near the end of their topic, then what comes."""
+async def incidents_end(log: Log) -> dict[int, int]:
+    """Return where the next incidents will lie; {} on a log that has never been used."""
     topic = INCIDENTS.name
-    starts, ends = await log.starts(topic), await log.ends(topic)
-    begin = {p: max(start, ends[p] - BEFORE) for p, start in starts.items()}
+    return await log.ends(topic) if await log.partitions(topic) else {}
+
+
+async def _incidents(
+    log: Log, began: Mapping[int, int]
+) -> AsyncIterator[tuple[Incident, bool]]:
+    """Yield what comes after *began*, and shortly before it; then what comes.
+
+    With each incident, whether it is from before.
+    """
+    topic = INCIDENTS.name
+    starts = await log.starts(topic)
+    begin = {p: max(start, began.get(p, 0) - BEFORE) for p, start in starts.items()}
     async for record in log.follow(topic, begin):
         try:
-            yield decode(Incident, record.value)
+            incident = decode(Incident, record.value)
         except RecordError as error:
             _log.warning("an incident that cannot be read", reason=str(error))
+            continue
+        yield incident, record.offset < began.get(record.partition, 0)

@@ -19,7 +19,7 @@ from console import screen
 from console.board import Board
 from console.context import Context, command
 from console.exits import Exit
-from console.live import Watcher
+from console.live import Watcher, incidents_end
 from console.options import JsonOption
 from console.roles import connector
 from console.sample_feed import SampleFeed
@@ -35,7 +35,7 @@ from streams.worker import Worker
 EXAMPLES = """\
 Examples:
 
-wirewatch run --sample  (no network needed; then: wirewatch search convoy)
+wirewatch run --sample  (no network needed; then: wirewatch search Kayes --data data-sample)
 
 wirewatch run --config wirewatch.toml
 
@@ -57,7 +57,8 @@ async def run(
         bool,
         typer.Option(
             help="Read the reports that ship with Wirewatch, not the configured "
-            "sources; needs no network.",
+            "sources; needs no network. They are kept apart from your data: in "
+            "data-sample beside it, unless --data names a folder.",
         ),
     ] = False,
     json: JsonOption = False,
@@ -65,15 +66,18 @@ async def run(
     """Watch the configured sources, and show incidents as they appear.
 
     Everything in one process, everything it knows under the data folder. On a terminal
-    it is a live view; otherwise a line for each incident on standard output and log
-    lines on standard error. Ctrl-C ends it; nothing is lost.
+    it is a live view, with the latest incidents of earlier runs dimmed; otherwise a
+    line on standard output for each incident that is new or changed from now on, and
+    log lines on standard error. Ctrl-C ends it; nothing is lost.
     """
-    settings = at.settings
-    if settings.mode != "embedded":
+    if at.settings.mode != "embedded":
         raise SettingsError(
             "'wirewatch run' needs no servers, and mode is \"servers\": start "
             "'wirewatch worker', 'wirewatch connect rss' and 'wirewatch connect radio'"
         )
+    if sample:
+        at = at.for_sample()
+    settings = at.settings
     stop, ready = asyncio.Event(), asyncio.Event()
     with stopping(stop):
         async with open_log(settings) as log:
@@ -83,6 +87,7 @@ async def run(
                 log,
                 connectors,
                 worker.progress,
+                began=await incidents_end(log),
                 hint=lambda board: _hint(at, board, sample=sample),
             )
             parts = [
@@ -97,6 +102,7 @@ async def run(
 def _connectors(settings: Settings, log: Log, *, sample: bool) -> list[Connector]:
     """Return what is to be read: the sample, or what is configured."""
     if sample:
+        _log.info("run.sample", data=settings.data)
         return [SampleFeed(settings, log)]
     found: list[Connector] = []
     if settings.rss.feeds:
@@ -151,6 +157,8 @@ async def _either(one: asyncio.Event, other: asyncio.Event) -> None:
 def _hint(at: Context, board: Board, *, sample: bool) -> Text:
     """Return the last line of the view: what to do next."""
     text = Text("Ctrl-C ends it", style="dim")
+    if sample:
+        text.append(f"  ·  invented reports, kept in {at.data}")
     if not board.newest(1):
         return text
     word = "Kayes" if sample else "WORDS"

@@ -29,6 +29,20 @@ def test_run_shows_the_incidents_of_the_sample_and_ends_cleanly(
     assert wirewatch.lines("show", seen[0]["id"], "--json")[0]["id"] == seen[0]["id"]
 
 
+def test_a_new_run_does_not_repeat_the_incidents_of_earlier_ones(
+    wirewatch: Wirewatch,
+) -> None:
+    def ingest(ident: str, text: str) -> None:
+        wirewatch("ingest", "-", stdin=json.dumps({"id": ident, "text": text}))
+
+    ingest("old", "A bomb attack killed nine people in Gao market.")
+    running = wirewatch.start("run", "--json")
+    running.errors_until("run.ready")
+    ingest("new", "A flood destroyed hundreds of houses in Niamey on Monday.")
+
+    assert json.loads(running.line())["incident_class"] == "disaster"
+
+
 def test_sigterm_ends_run_as_cleanly(wirewatch: Wirewatch) -> None:
     running = wirewatch.start("run")
     running.errors_until("run.ready")

@@ -77,13 +77,29 @@ def test_a_merged_incident_is_shown_no_more() -> None:
     assert board.newest(9) == []
 
 
-def test_items_a_minute_are_those_of_the_last_minute() -> None:
+def test_an_incident_of_an_earlier_run_is_dimmed_until_it_changes() -> None:
+    board = Board()
+    board.add(make_incident(1), earlier=True)
+    assert board.is_earlier(make_incident(1))
+
+    board.add(make_incident(1, version=2))
+
+    assert not board.is_earlier(make_incident(1))
+
+
+def test_a_change_of_counts_alone_of_an_incident_never_shown_is_no_news() -> None:
+    counted = msgspec.structs.replace(make_incident(1, version=2), material=False)
+
+    assert not Board().add(counted)
+
+
+def test_raw_records_a_minute_are_those_of_the_last_minute() -> None:
     board = Board()
     for second, items in ((0, 100), (30, 110), (70, 125)):
         board.count(items, NOW + timedelta(seconds=second))
 
-    assert board.items_a_minute == 15
-    assert board.items == 125
+    assert board.raw_a_minute == 15
+    assert board.raw == 125
 
 
 def test_what_fails_is_shown_before_what_does_well() -> None:
@@ -94,6 +110,32 @@ def test_what_fails_is_shown_before_what_does_well() -> None:
 
     assert "ill" in lines[1]
     assert "404 Not Found" in lines[1]
+
+
+def test_why_a_source_fails_comes_first_and_its_address_not_at_all() -> None:
+    board = Board()
+    error = "https://user.example.org/a/very/long/path/feed.xml: the server answers 404"
+    board.sources = [make_status("ill", error)]
+
+    assert "the server answers 404" in drawn(board, 100, 30)[1]
+
+
+def test_numbers_say_what_they_count() -> None:
+    board = Board()
+    board.sources = [make_status("well")]
+    board.count(61, NOW)
+
+    said = "\n".join(drawn(board, 120, 30))
+
+    assert "raw records since start" in said
+    assert "61 raw records" in said
+
+
+@pytest.mark.parametrize(("reading", "said"), [(True, "begins"), (False, "no sources")])
+def test_sources_that_are_not_known_yet_are_not_said_to_be_none(
+    reading: bool, said: str
+) -> None:
+    assert said in "\n".join(drawn(Board(reading=reading), 120, 30))
 
 
 @pytest.mark.parametrize("title", ["x" * 300, "马里" * 150, "هجوم مسلح " * 40])

@@ -114,6 +114,29 @@ def test_the_next_command_is_given_with_the_same_options() -> None:
     assert at.again("search", "x") == "wirewatch search x --config 'a b.toml' --data d"
 
 
+def test_the_sample_lies_beside_the_data_unless_a_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Context().for_sample().again("search", "Kayes") == (
+        "wirewatch search Kayes --data data-sample"
+    )
+    assert Context(data="mine").for_sample().data == "mine"
+
+    Path("wirewatch.toml").write_text('data = "/srv/wirewatch"', "utf-8")
+
+    assert Context().for_sample().data == "/srv/wirewatch-sample"
+
+
+def test_the_next_command_is_given_as_this_one_was_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.argv", [".venv/bin/wirewatch", "run"])
+    monkeypatch.setenv("PATH", "")
+
+    assert Context().again("show", "i1") == ".venv/bin/wirewatch show i1"
+
+
 def test_a_configuration_file_in_the_folder_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
