@@ -62,12 +62,13 @@ async def _take_away(prefix: str) -> None:
     finally:
         await admin.close()
     async with AsyncElasticsearch(ELASTICSEARCH) as client:
-        found = await client.indices.get(index=f"{prefix}*", expand_wildcards="all")
+        quiet = client.options(ignore_status=404)
+        found = await quiet.indices.get(index=f"{prefix}*", expand_wildcards="all")
         for index in found:
-            await client.indices.delete(index=index)
-        templates = await client.indices.get_index_template(name=f"{prefix}*")
-        for template in templates["index_templates"]:
-            await client.indices.delete_index_template(name=template["name"])
+            await quiet.indices.delete(index=index)
+        templates = await quiet.indices.get_index_template(name=f"{prefix}*")
+        for template in templates.body.get("index_templates", []):
+            await quiet.indices.delete_index_template(name=template["name"])
 
 
 def environ(settings: Settings) -> dict[str, str]:

@@ -31,6 +31,7 @@ CHUNK = 500
 TRICKLE_S = 15.0
 RATES = (100, 1000)
 IDLE_S = 8.0
+TICK_S = 0.005
 SETTLE_S = 3.0
 PATIENCE_S = 300.0
 
@@ -97,17 +98,19 @@ async def idle(settings: Settings) -> float:
 
 
 async def _publish_evenly(log: Log, rate: int) -> dict[str, float]:
+    """Publish what is due every few milliseconds; return when each item was first."""
     published: dict[str, float] = {}
-    started = time.time()
-    sending: set[asyncio.Task[object]] = set()
-    for number, item in enumerate(items(int(rate * TRICKLE_S), seed=2)):
-        await asyncio.sleep(max(0.0, started + number / rate - time.time()))
-        published.setdefault(item.identities[0].value, time.time())
-        task = asyncio.ensure_future(log.append([events.raw(item)]))
-        sending.add(task)
-        task.add_done_callback(sending.discard)
-    if sending:
-        await asyncio.wait(sending)
+    ready = list(items(int(rate * TRICKLE_S), seed=2))
+    started, sent = time.time(), 0
+    while sent < len(ready):
+        await asyncio.sleep(max(0.0, started + (sent + 1) / rate - time.time(), TICK_S))
+        due = ready[sent : int((time.time() - started) * rate)]
+        sent += len(due)
+        now = time.time()
+        for item in due:
+            published.setdefault(item.identities[0].value, now)
+        if due:
+            await log.append([events.raw(item) for item in due])
     return published
 
 

@@ -150,7 +150,7 @@ def make_app(settings: Settings, stage: str, datadir: str) -> faust.App:
         topic_disable_leader=True,
         topic_replication_factor=kafka.replication,
         stream_wait_empty=True,
-        stream_buffer_maxsize=16,
+        stream_buffer_maxsize=4,
         stream_recovery_delay=0.0,
         broker_commit_interval=1.0,
         broker_max_poll_records=2000,

@@ -54,6 +54,7 @@ REFUSALS_MAX = 20
 PAUSE_FIRST_S = 0.1
 PAUSE_MAX_S = 5.0
 LEASE_LOOK_S = 0.1
+LEASE_SAY_S = 60.0
 #: What can pass by waiting: our own word for it, and the system's.
 PASSING = (TransientError, OSError, MemoryError)
 
@@ -408,6 +409,7 @@ class _Loop:
     async def _lease(self, message: Any) -> None:
         """Return while the partition is ours for certain; wait until that is known."""
         consumer = self._app.consumer
+        said_at = -LEASE_SAY_S
         while True:
             if (
                 message.generation_id != self._app.consumer_generation_id
@@ -417,6 +419,11 @@ class _Loop:
             if consumer.lease_is_fresh():
                 return
             self.progress.waiting = "the brokers have not heard of us lately"
+            if time.monotonic() - said_at >= LEASE_SAY_S:
+                said_at = time.monotonic()
+                log.warning(
+                    "waiting", stage=self._stage.name, reason=self.progress.waiting
+                )
             await asyncio.sleep(LEASE_LOOK_S)
 
     async def _retried(

@@ -10,11 +10,16 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import time
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from streams.errors import AlreadyRunningError
+
+
+#: Who only asks whether a worker runs holds the lock for a moment.
+GLANCE_S = 0.1
 
 
 @contextlib.contextmanager
@@ -34,12 +39,17 @@ def worker_runs(path: Path) -> bool:
     """Whether some process works on the log at *path* now."""
     lock = os.open(f"{path}.worker", os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _locks(lock)
     finally:
         os.close(lock)
-    return False
+
+
+def _locks(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def ring(path: Path) -> None:
@@ -64,14 +74,15 @@ class Post:
     def take(self) -> None:
         """Become the one worker; AlreadyRunningError when there is another."""
         lock = os.open(f"{self._path}.worker", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise AlreadyRunningError(
-                f"another worker runs on {self._path}: the embedded log takes one at a "
-                "time; stop that one, or use Kafka for more"
-            ) from None
+        deadline = time.monotonic() + GLANCE_S
+        while not _locks(lock):
+            if time.monotonic() > deadline:
+                os.close(lock)
+                raise AlreadyRunningError(
+                    f"another worker runs on {self._path}: the embedded log takes one "
+                    "at a time; stop that one, or use Kafka for more"
+                )
+            time.sleep(GLANCE_S / 10)
         with contextlib.suppress(FileExistsError):
             os.mkfifo(f"{self._path}.bell", 0o600)
         self._lock = lock
