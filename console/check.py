@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -13,15 +14,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from console import escape, flow, screen, wording
+from connectors.face import load_cursors
+from console import escape, flow, screen, sources, wording
 from console.context import Context, command
 from console.exits import Exit
 from console.options import JsonOption
 from mappings.opening import open_index
+from streams import clock
 from streams.errors import SettingsError, WirewatchError
 from streams.log.doorbell import worker_runs
 from streams.log.embedded import FILE_NAME
 from streams.log.opening import open_log
+from streams.records import Cursor
 from streams.settings import Settings
 from streams.topics import DECLARED
 
@@ -41,6 +45,8 @@ class Finding(NamedTuple):
     what: str
     ok: bool
     detail: str
+    #: No fault as far as can be told from here, and yet worth a look.
+    look: bool = False
 
 
 def mount(app: typer.Typer) -> None:
@@ -59,7 +65,8 @@ async def check(
 ) -> Exit:
     """Look at configuration, log, topics, index and sources; say what to mend.
 
-    Changes nothing without --prepare. Exit code 1 when anything is at fault.
+    Changes nothing without --prepare, and asks no source: of those it tells when each
+    gave something new. Exit code 1 when anything is at fault.
     """
     well = True
     async for finding in _findings(at, prepare=prepare):
@@ -79,6 +86,7 @@ async def _findings(at: Context, *, prepare: bool) -> AsyncIterator[Finding]:
         return
     read = at.config_file or "no file, defaults"
     yield Finding("configuration", ok=True, detail=f"{read}; mode {settings.mode}")
+    cursors: dict[str, Cursor] | None = None
     nothing = settings.mode == "embedded" and not (_file(settings).exists() or prepare)
     if nothing:
         fresh = f"nothing in {settings.data_folder} yet; 'run' and 'ingest' begin there"
@@ -88,7 +96,11 @@ async def _findings(at: Context, *, prepare: bool) -> AsyncIterator[Finding]:
             yield finding
         async for finding in _index(settings, prepare=prepare):
             yield finding
-    for finding in _sources(settings, prepare=prepare):
+        cursors = await _cursors(settings)
+    for finding in (
+        *_sources(settings, cursors, now=clock.now()),
+        *_folders(settings, prepare=prepare),
+    ):
         yield finding
 
 
@@ -141,14 +153,36 @@ async def _index(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]
         yield Finding("index", ok=False, detail=str(error))
 
 
-def _sources(settings: Settings, *, prepare: bool) -> Iterator[Finding]:
+async def _cursors(settings: Settings) -> dict[str, Cursor] | None:
+    """Return where each source stands; None if the log does not tell."""
+    try:
+        async with open_log(settings) as log:
+            return await load_cursors(log)
+    except WirewatchError:
+        return None  # why, is a finding about the log
+
+
+def _sources(
+    settings: Settings, cursors: dict[str, Cursor] | None, *, now: datetime
+) -> Iterator[Finding]:
     feeds, stations = settings.rss.feeds, settings.radio.stations
     counts = (
         f"{wording.counted(len(feeds), 'feed')}, "
         f"{wording.counted(len(stations), 'station')}"
     )
-    yield Finding("sources", ok=True, detail=counts)
-    for station in stations:
+    if cursors is None or not (feeds or stations):
+        yield Finding("sources", ok=True, detail=f"{counts} configured")
+        return
+    found = sources.heard(settings, cursors)
+    told = f"{counts} configured; {sources.summary(found, now)}"
+    some = any(one.last for one in found)
+    yield Finding("sources", ok=True, look=not some, detail=told)
+    for line in sources.silences(found, now) if some else ():
+        yield Finding("sources", ok=True, look=True, detail=line)
+
+
+def _folders(settings: Settings, *, prepare: bool) -> Iterator[Finding]:
+    for station in settings.radio.stations:
         folder = Path(station.folder)
         try:
             if prepare and not folder.exists():
@@ -189,5 +223,6 @@ def _line(finding: Finding) -> Table:
     table.add_column(min_width=5)
     table.add_column(min_width=13)
     mark = Text("ok", "green") if finding.ok else Text("fault", "bold red")
+    mark = Text("look", "yellow") if finding.look else mark
     table.add_row(mark, finding.what, escape.shown(finding.detail))
     return table

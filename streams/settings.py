@@ -14,8 +14,10 @@ import re
 import tomllib
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -28,6 +30,15 @@ from streams.errors import SettingsError
 ENV_PREFIX = "WIREWATCH_"
 #: Read by the command line, not settings of the system.
 ENV_OF_COMMAND = frozenset({"WIREWATCH_CONFIG"})
+
+#: A tag's form, not its registry (RFC 5646 section 2.1): a language of two or three
+#: letters, then what narrows it.
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
+#: ISO 3166-1 alpha-2.
+COUNTRY = re.compile(r"[a-z]{2}", re.ASCII | re.IGNORECASE)
+#: What a pattern of file names is tried on.
+A_MOMENT = datetime(2026, 11, 24, 8, 10, 30, tzinfo=UTC)
+SUGGESTIONS_MAX = 3
 
 SECRETS = frozenset({"password", "api_key"})
 #: What topics and indices may be called: the stricter of Kafka and Elasticsearch.
@@ -197,14 +208,14 @@ def load(
         where = str(path)
         document = _read(path)
         _anchor(document, path.resolve().parent)
-    _overlay(document, environ)
+    variables = _overlay(document, environ)
     if data is not None:
         document["data"] = data
     try:
         # Not strict: what comes from the environment is text.
         settings = msgspec.convert(document, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{where}: {_explain(str(error))}") from None
+        raise SettingsError(_explain(str(error), where, variables)) from None
     _check(settings, where)
     return settings
 
@@ -239,7 +250,9 @@ def _stations(document: dict[str, Any]) -> list[Any]:
     return stations if isinstance(stations, list) else []
 
 
-def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> None:
+def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Put what *environ* says into *document*; return the variable of each place."""
+    variables = {}
     known = dict(_names())
     for name, value in sorted(environ.items()):
         if not name.startswith(ENV_PREFIX) or name in ENV_OF_COMMAND:
@@ -251,6 +264,8 @@ def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> None:
         table = document.setdefault(section, {}) if section else document
         if isinstance(table, dict):  # else the file is wrong, which is said later
             table[key] = value
+            variables[f"{section}.{key}" if section else key] = name
+    return variables
 
 
 def _names() -> Iterator[tuple[str, tuple[str, str]]]:
@@ -265,18 +280,48 @@ def _names() -> Iterator[tuple[str, tuple[str, str]]]:
             yield f"{ENV_PREFIX}{field.name}".upper(), ("", field.name)
 
 
-def _explain(message: str) -> str:
-    """Turn msgspec's message into one that names the key and the remedy, no value."""
+def _explain(message: str, where: str, variables: Mapping[str, str]) -> str:
+    """Turn msgspec's message into one that names the key and the remedy, no value.
+
+    What came from the environment is called by its variable, not by its place.
+    """
     text, _, at = message.partition(" - at `$")
     place = at.strip("`").lstrip(".")
     if "unknown field" in text:
         unknown = text.split("`")[1]
         key = f"{place}.{unknown}" if place else unknown
-        hint = _nearest(unknown, _kind_at(place).__struct_fields__)
-        return f"unknown setting {key!r}: {hint}"
+        return f"{where}: unknown setting {key!r}: {_alike(unknown, place)}"
     if text.startswith("Invalid enum value"):
         text = f"must be one of {', '.join(get_args(_kind_at(place)))}"
-    return f"{place or 'top level'}: {text}"
+    if variable := variables.get(place):
+        return f"{variable} in the environment: {text}"
+    return f"{where}: {place or 'top level'}: {text}"
+
+
+def _alike(unknown: str, place: str) -> str:
+    """Say which setting is like *unknown*, found at *place*: there, or anywhere."""
+    there = _kind_at(place).__struct_fields__
+    anywhere = sorted(_places(Settings))
+    for key in (unknown, *difflib.get_close_matches(unknown, there, 1)):
+        if key in there:
+            return f"did you mean {key}?"
+    names = {one.rpartition(".")[2] for one in anywhere}
+    for key in (unknown, *difflib.get_close_matches(unknown, names, 1)):
+        same = [one for one in anywhere if one.rpartition(".")[2] == key]
+        if 0 < len(same) <= SUGGESTIONS_MAX:
+            return f"did you mean {' or '.join(same)}?"
+    return "remove it"
+
+
+def _places(kind: Any, within: str = "") -> Iterator[str]:
+    """Yield the full name of every setting, such as ``rss.feeds.url``."""
+    for field in msgspec.structs.fields(kind):
+        yield within + field.name
+        inner = (
+            get_args(field.type)[0] if get_origin(field.type) is tuple else field.type
+        )
+        if isinstance(inner, type) and issubclass(inner, Section):
+            yield from _places(inner, f"{within}{field.name}.")
 
 
 def _nearest(unknown: str, known: Iterable[str], *, shared: str = "") -> str:
@@ -298,6 +343,8 @@ def _kind_at(place: str) -> Any:
 
 
 def _check(settings: Settings, where: str) -> None:
+    for fault in _faults(settings):
+        raise SettingsError(f"{where}: {fault}")
     if len(settings.prefix) > PREFIX_MAX or not PREFIX.fullmatch(settings.prefix):
         raise SettingsError(
             f"{where}: prefix: use at most {PREFIX_MAX} lower-case letters, digits, "
@@ -319,6 +366,50 @@ def _check(settings: Settings, where: str) -> None:
                 f"{where}: station {station.id!r}: {station.timezone!r} is no "
                 "time zone; use an IANA name such as Africa/Bamako"
             ) from None
+
+
+def _faults(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong within a source: whose, which key, what is expected."""
+    for at, feed in enumerate(settings.rss.feeds):
+        whose = f"feed {feed.id!r}" if feed.id else f"rss.feeds[{at}]"
+        if not _is_web_address(feed.url):
+            yield (
+                f"{whose}: url must be an http or https address with a host, such as "
+                "https://example.org/feed.xml"
+            )
+        yield from _faults_of_hints(feed, whose)
+    for station in settings.radio.stations:
+        whose = f"station {station.id!r}"
+        if station.name_pattern and not _is_time_pattern(station.name_pattern):
+            yield (
+                f"{whose}: name_pattern must be a strptime pattern, such as "
+                "%Y-%m-%d_%H%M"
+            )
+        yield from _faults_of_hints(station, whose)
+
+
+def _faults_of_hints(source: Feed | Station, whose: str) -> Iterator[str]:
+    if source.language and not LANGUAGE.fullmatch(source.language):
+        yield f"{whose}: language must be a BCP 47 tag, such as fr, ha or pt-BR"
+    if source.country and not COUNTRY.fullmatch(source.country):
+        yield f"{whose}: country must be two letters (ISO 3166-1), such as ML or NE"
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme.lower() in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def _is_time_pattern(pattern: str) -> bool:
+    """Whether ``strptime`` reads what ``strftime`` writes by *pattern*."""
+    try:
+        datetime.strptime(A_MOMENT.strftime(pattern), pattern)  # noqa: DTZ007 - only tried
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 def _bare(url: str) -> str:

@@ -86,6 +86,12 @@ def test_the_variable_that_names_the_file_is_no_setting() -> None:
             "[[rss.feeds]]\nurl = 'a.example'\n[[rss.feeds]]\nlangage = 'fr'",
             "unknown setting 'rss.feeds[1].langage': did you mean language?",
         ),
+        ("[feeds]", "unknown setting 'feeds': did you mean rss.feeds?"),
+        ("[[sation]]", "unknown setting 'sation': did you mean radio.stations?"),
+        (
+            "settle = 1",
+            "unknown setting 'settle': did you mean radio.settle_s?",
+        ),
         ("[kafka]\nzzz = 1", "unknown setting 'kafka.zzz': remove it"),
     ],
 )
@@ -151,7 +157,7 @@ def test_a_table_that_is_none_is_an_error_also_with_the_environment_over_it(
     "toml",
     [
         "[[rss.feeds]]\nurl='http://a.example'\n[[rss.feeds]]\nurl='https://a.example'",
-        "[[rss.feeds]]\nurl='a.example'\nid='x'\n[[rss.feeds]]\nurl='b'\nid='x'",
+        "[[rss.feeds]]\nurl='http://a.b'\nid='x'\n[[rss.feeds]]\nurl='http://c.d'\nid='x'",
         "[[radio.stations]]\nid='x'\nfolder='a'\n[[radio.stations]]\nid='x'\nfolder='b'",
     ],
 )
@@ -163,6 +169,68 @@ def test_two_sources_of_one_name_are_an_error(toml: str, write: Write) -> None:
 def test_an_unknown_time_zone_is_an_error(zone: str, write: Write) -> None:
     said = refusal(write(f"[[radio.stations]]\nid='x'\nfolder='a'\ntimezone='{zone}'"))
     assert "use an IANA name" in said
+
+
+def test_a_wrong_value_in_the_environment_is_the_variables_fault(write: Write) -> None:
+    said = refusal(write("[rss]\ninterval_s = 60"), WIREWATCH_RSS_INTERVAL_S="abc")
+
+    assert said.startswith("WIREWATCH_RSS_INTERVAL_S in the environment: ")
+    assert "abc" not in said
+
+
+@pytest.mark.parametrize(
+    ("url", "fits"),
+    [
+        ("https://example.org/rss", True),
+        ("HTTP://[::1]:8080/", True),
+        ("www.bbc.co.uk/rss", False),
+        ("ftp://x/y", False),
+        ("https:///rss", False),
+        ("http://[::1", False),
+    ],
+)
+def test_a_feed_needs_a_web_address(url: str, fits: bool, write: Write) -> None:
+    file = write(f"[[rss.feeds]]\nurl = '{url}'")
+    if fits:
+        assert load(file, environ={}).rss.feeds
+    else:
+        said = refusal(file)
+        assert "rss.feeds[0]: url must be an http or https address" in said
+        assert url not in said
+
+
+@pytest.mark.parametrize(
+    ("key", "fits", "does_not"),
+    [
+        (
+            "language",
+            ("fr", "pt-BR", "zh-Hans-CN", "und", "ff"),
+            ("french", "f", "fr_FR"),
+        ),
+        ("country", ("ML", "ne"), ("Mali", "M", "M1")),
+        (
+            "name_pattern",
+            ("%Y-%m-%d_%H%M", "talk %d %B %Y", "%Y%m%dT%H%M%S%z"),
+            ("%Q", "%Y%Y", "%", "%-d.%m.%Y"),
+        ),
+    ],
+)
+def test_what_is_known_of_a_station_has_a_form(
+    key: str, fits: tuple[str, ...], does_not: tuple[str, ...], write: Write
+) -> None:
+    station = "[[radio.stations]]\nid = 'r'\nfolder = 'r'\n"
+    for value in fits:
+        settings = load(write(f"{station}{key} = '{value}'"), environ={})
+        assert getattr(settings.radio.stations[0], key) == value
+    for value in does_not:
+        assert f"station 'r': {key} must be" in refusal(
+            write(f"{station}{key} = '{value}'")
+        )
+
+
+def test_the_settings_that_ship_are_settings() -> None:
+    settings = load(Path(module.__file__).parents[1] / "wirewatch.toml", environ={})
+    assert settings.rss.feeds
 
 
 def test_paths_in_the_file_are_taken_from_its_folder(write: Write) -> None:
@@ -300,11 +368,11 @@ def test_whatever_a_file_holds_the_error_can_be_explained(document: object) -> N
     if not isinstance(document, dict):
         return
     module._anchor(document, Path("/x"))
-    module._overlay(document, {"WIREWATCH_KAFKA_BOOTSTRAP": "a:1"})
+    variables = module._overlay(document, {"WIREWATCH_KAFKA_BOOTSTRAP": "a:1"})
     try:
         msgspec.convert(document, Settings, strict=False)
     except msgspec.ValidationError as error:
-        assert module._explain(str(error))  # noqa: PT017 - or it is valid
+        assert module._explain(str(error), "f", variables)  # noqa: PT017 - or it is valid
 
 
 def test_settings_are_read_from_the_process_by_default(
