@@ -56,6 +56,7 @@ async def audit(
     Reads the log, from the oldest record kept to its end as of now; keeps no counters.
     Exit code 1 when a record has no fate, or with --wait is still on its way.
     """
+    at.demand_data()
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_log(at.settings))
         if wait:

@@ -25,6 +25,14 @@ _MARKS = re.compile(f"[{MARK_START}{MARK_END}]")
 HIT_STYLE = "bold bright_yellow"
 INDENT = 4
 BAR_CELLS = 12
+#: The field of a query that a facet's values are of.
+FACET_FIELDS = {
+    "class": "class",
+    "language": "lang",
+    "source": "source",
+    "day": "after",
+}
+_PLAIN = re.compile(r"[\w./-]+")
 
 
 def card(hit: Hit, number: int, *, styled: bool) -> list[RenderableType]:
@@ -99,6 +107,22 @@ def facets(counts: Mapping[str, Sequence[tuple[str, int]]]) -> RenderableType:
     )
 
 
+def narrowing(counts: Mapping[str, Sequence[tuple[str, int]]]) -> Text:
+    """Return how a query is narrowed by the first value of each facet."""
+    terms = []
+    for name, field in FACET_FIELDS.items():
+        values = [value for value, _ in counts.get(name, ()) if value != "none"]
+        terms += [f"{field}:{_word(values[0])}"] if values else []
+    return escape.shown(
+        f"To narrow, add to the query such as: {'  '.join(terms)}", "dim"
+    )
+
+
+def _word(value: str) -> str:
+    """Return *value* as a query has it: what is more than a word in quotes."""
+    return value if _PLAIN.fullmatch(value) else f'"{value}"'
+
+
 def _facet(name: str, rows: Sequence[tuple[str, int]]) -> Table:
     most = max(count for _, count in rows)
     table = Table.grid(padding=(0, 1))
@@ -119,13 +143,13 @@ def _about(document: Item | Incident) -> Text:
     if isinstance(document, Incident):
         label = wording.class_name(document.incident_class)
         rest = [Text(wording.sources(document)), wording.facts(document)]
-        rest.append(Text(wording.moment(document.last_seen)))
+        rest.append(Text(f"last seen {wording.moment(document.last_seen)}"))
     else:
         label = wording.class_name(document.main_class)
         rest = [
             escape.shown(document.language.code),
             escape.shown(wording.source_name(document.source)),
-            Text(wording.moment(document.published or document.fetched)),
+            Text(wording.dated(document)),
         ]
     return Text(" · ", style="dim").join([label, *(part for part in rest if part)])
 

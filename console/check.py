@@ -127,7 +127,9 @@ async def _log(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]:
             yield Finding("topics", ok=True, detail=f"{len(DECLARED)} as declared")
             yield _stages(settings, await flow.lags(log))
     except WirewatchError as error:
-        yield Finding("log", ok=False, detail=f"{where}: {error}")
+        told = str(error)
+        detail = told if where in told else f"{where}: {told}"
+        yield Finding("log", ok=False, detail=detail)
 
 
 def _stages(settings: Settings, lags: dict[str, int]) -> Finding:

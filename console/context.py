@@ -18,9 +18,12 @@ from typing import Any
 
 import typer
 
+from typer.core import TyperCommand
+
 from console import escape, logs, screen
 from console.exits import HELP, Exit
 from console.options import ConfigOption, DataOption, VerboseOption
+from mappings.embedded import FILE as INDEX_FILE
 from streams import settings
 from streams.errors import (
     FatalError,
@@ -29,12 +32,24 @@ from streams.errors import (
     TransientError,
     WirewatchError,
 )
+from streams.log.embedded import FILE_NAME as LOG_FILE
 
 
 PROGRAM = "wirewatch"
 DEFAULT_CONFIG = Path("wirewatch.toml")
 #: The sample's data folder is called as the configured one, and this.
 SAMPLE_SUFFIX = "-sample"
+
+
+class NothingYetError(WirewatchError):
+    """A command asks about a data folder in which nothing ever ran."""
+
+    def __init__(self, folder: Path, sample: Path | None) -> None:
+        other = f"the sample's is {sample}" if sample else "'run --sample' has its own"
+        super().__init__(
+            f"there is nothing in {folder} yet: first 'wirewatch run' or 'wirewatch "
+            f"ingest PATH'; --data names another folder ({other})"
+        )
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,11 @@ class Context:
             return DEFAULT_CONFIG
         return self.config
 
+    @property
+    def file_to_edit(self) -> Path:
+        """Where settings are, or would be read from if it were there."""
+        return self.config_file or DEFAULT_CONFIG
+
     def under(self, outer: Context) -> Context:
         """Return these options, and those of *outer* where these are not given."""
         return Context(
@@ -64,6 +84,15 @@ class Context:
             data=self.data if self.data is not None else outer.data,
             verbose=max(self.verbose, outer.verbose),
         )
+
+    def demand_data(self) -> None:
+        """Raise NothingYetError if nothing ever ran on the data folder."""
+        if self.settings.mode != "embedded":
+            return
+        folder = self.settings.data_folder
+        if not any((folder / name).exists() for name in (LOG_FILE, INDEX_FILE)):
+            sample = self.for_sample().settings.data_folder
+            raise NothingYetError(folder, sample if sample.exists() else None)
 
     def for_sample(self) -> Context:
         """Return these options with a data folder of the sample's own.
@@ -105,19 +134,19 @@ def command(
     *,
     epilog: str = "",
     service: bool = False,
+    cls: type[TyperCommand] = TyperCommand,
 ) -> Callable[[Body], Body]:
     """Add a function to *app* as a command that takes the common options too.
 
     Its first parameter is the :class:`Context`; the others are declared as Typer
     reads them. It may be a coroutine function, returns an exit code or None, and lets
     errors rise. ``epilog`` holds examples, shown under the help. A service runs until
-    it is stopped, and tells in log lines what it does.
+    it is stopped, and tells in log lines what it does. ``cls`` reads its arguments.
     """
 
     def add(body: Body) -> Body:
-        app.command(name, epilog="\n\n".join(part for part in (epilog, HELP) if part))(
-            _as_typer(body, service=service)
-        )
+        end = "\n\n".join(part for part in (epilog, HELP) if part)
+        app.command(name, epilog=end, cls=cls)(_as_typer(body, service=service))
         return body
 
     return add
@@ -208,6 +237,9 @@ def explain(error: WirewatchError) -> Exit:
         return Exit.UNAVAILABLE
     if isinstance(error, FatalError):
         screen.complain(f"wirewatch: stopped: {error}")
+        return Exit.UNAVAILABLE
+    if isinstance(error, NothingYetError):
+        screen.complain(f"wirewatch: {error}")
         return Exit.UNAVAILABLE
     screen.complain(f"wirewatch: {error}")
     return Exit.FAULT

@@ -52,18 +52,27 @@ async def list_(
     ] = "",
     json: JsonOption = False,
 ) -> Exit:
-    """List the dead letters, oldest first, with the reason of each."""
+    """List the dead letters, oldest first: what each is of, and the reason.
+
+    Exit code 1 when there are dead letters, but none of the stage and kind asked for.
+    """
+    at.demand_data()
     kinds: Counter[str] = Counter()
+    others: Counter[str] = Counter()
     async with open_log(at.settings) as log:
         async for record in _all(log):
             found = record.header(DEAD_STAGE), record.header(DEAD_KIND)
             if (stage and found[0] != stage) or (kind and found[1] != kind):
+                others[": ".join(found)] += 1
                 continue
             kinds[": ".join(found)] += 1
             if json:
                 screen.emit(_as_json(record))
             else:
                 screen.show(_line(record))
+    if others and not kinds:
+        screen.complain(f"wirewatch: none of that stage and kind; {_counted(others)}")
+        return Exit.FAULT
     if not json:
         screen.show(_summary(kinds))
     return Exit.OK
@@ -82,6 +91,7 @@ async def show(
     json: JsonOption = False,
 ) -> Exit:
     """Show one dead letter: its reason, where it came from, and what it holds."""
+    at.demand_data()
     async with open_log(at.settings) as log:
         record = await _one(log, which)
     if record is None:
@@ -122,27 +132,45 @@ async def _one(log: Log, which: str) -> Record | None:
 
 
 def _line(record: Record) -> Table:
+    of = document_of(record)
+    reason = record.header(DEAD_REASON).removeprefix(f"{of}: ")
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right", min_width=5, style="dim")
     table.add_column(min_width=21, no_wrap=True, style="dim")
     table.add_column(min_width=11, no_wrap=True)
     table.add_column(min_width=12, no_wrap=True)
+    table.add_column(overflow="fold")
     table.add_row(
         str(record.offset),
         wording.moment(clock.from_ms(record.timestamp_ms)),
         escape.shown(record.header(DEAD_STAGE), "cyan"),
         escape.shown(record.header(DEAD_KIND), "yellow"),
-        escape.shown(record.header(DEAD_REASON)),
+        Text("\n").join([escape.shown(of), escape.shown(reason)]),
     )
     return table
+
+
+def document_of(record: Record) -> str:
+    """Return what a dead letter is of: what was read, or whose record lay where.
+
+    Not escaped.
+    """
+    key = (record.key or b"").decode("utf-8", "replace")
+    if not (lay_at := record.header(DEAD_POSITION)):
+        return key  # refused at the door: it is called by what was read
+    whose = record.header("ce_source") or key
+    return f"{whose} · {lay_at}" if whose else lay_at
 
 
 def _summary(kinds: Counter[str]) -> Text:
     if not kinds:
         return Text("No dead letters.", style="dim")
+    return escape.shown(_counted(kinds), "bold")
+
+
+def _counted(kinds: Counter[str]) -> str:
     counts = ", ".join(f"{name} {count:,}" for name, count in kinds.most_common())
-    total = wording.counted(kinds.total(), "dead letter")
-    return escape.shown(f"{total} ({counts})", "bold")
+    return f"{wording.counted(kinds.total(), 'dead letter')} ({counts})"
 
 
 def _details(record: Record) -> Table:

@@ -83,8 +83,10 @@ def _about_item(item: Item) -> Iterator[tuple[str, Text]]:
     yield "id", escape.shown(item.id)
     if item.state == "withdrawn":
         yield "state", Text("withdrawn by its publisher", style="bold red")
-    source = f"{wording.source_name(item.source)} ({item.source.connector})"
-    yield "source", escape.shown(source)
+    source = item.source
+    other = wording.source_name(source) != source.id
+    known = f"{source.connector}, {source.id}" if other else source.connector
+    yield "source", escape.shown(f"{wording.source_name(source)} ({known})")
     yield "publisher", escape.shown(item.publisher)
     if item.authors:
         yield "by", escape.shown(", ".join(item.authors))
@@ -184,7 +186,7 @@ def _sibling(other: Item) -> Text:
         other.id,
         other.story.role if other.story else "",
         wording.source_name(other.source),
-        wording.moment(other.published or other.fetched),
+        wording.dated(other),
     )
     return escape.shown(" · ".join(part for part in parts if part))
 

@@ -32,8 +32,14 @@ ITEMS_LISTED = 20
 REASONS_LISTED = 30
 
 
-def of_given(given: Given, audit: Audit) -> list[RenderableType]:
-    """Return what became of documents given by hand: each if few, and the counts."""
+def of_given(
+    given: Given, audit: Audit, revisions: Mapping[str, int] | None = None
+) -> list[RenderableType]:
+    """Return what became of documents given by hand: each if few, and the counts.
+
+    ``revisions`` has the revision that the index holds of an item, by its id.
+    """
+    revisions = revisions or {}
     parts: list[RenderableType] = []
     if 0 < len(given.items) <= ITEMS_LISTED:
         table = Table.grid(padding=(0, 1))
@@ -42,9 +48,7 @@ def of_given(given: Given, audit: Audit) -> list[RenderableType]:
         for sent in given.items:
             verdict = audit.fates[sent.position]
             table.add_row(_name(verdict.fate), escape.shown(sent.title))
-            about = " · ".join(
-                part for part in (verdict.ident, _because(verdict)) if part
-            )
+            about = _because(verdict, revisions.get(verdict.ident, 1))
             table.add_row("", escape.shown(about, "dim"))
         parts += [table, ""]
     parts += _refused(given.refused)
@@ -121,7 +125,7 @@ def _reasons(heading: str, reasons: Mapping[Reason, int]) -> list[RenderableType
             f"{count:,}",
             escape.shown(reason.stage, "cyan"),
             escape.shown(reason.kind, "yellow"),
-            escape.shown(reason.reason),
+            escape.shown(reason.reason if count == 1 else f"e.g. {reason.reason}"),
         )
     return [Text(heading, "bold"), table, ""]
 
@@ -138,7 +142,7 @@ def _published(given: Given, counts: Iterable[tuple[int, str]]) -> Text:
 def _refused(refused: list[Refused]) -> Iterable[Text]:
     """Yield a line for each; the many after the first are counted by kind."""
     for one in refused[:REASONS_LISTED]:
-        words = escape.line(f" {one.source}: {one.kind}: {one.reason}")
+        words = escape.line(f" {wording.refusal(one)}")
         yield Text("refused", "bold red").append(words, "not bold default")
     rest = Counter(one.kind for one in refused[REASONS_LISTED:])
     if rest:
@@ -151,14 +155,18 @@ def _name(fate: Fate) -> Text:
     return Text(fate.value, FATE_STYLE[fate])
 
 
-def _because(verdict: Verdict) -> str:
+def _because(verdict: Verdict, revision: int) -> str:
+    """Return which item a record is of, and why its fate is what it is."""
+    ident, because = verdict.ident, verdict.because
+    if verdict.fate is Fate.INDEXED and revision > 1:
+        return f"revision {revision} of {ident}"
     if verdict.fate is Fate.DUPLICATE:
-        return f"a copy of {verdict.because}"
+        return f"a copy of {ident} ({because})" if because else f"a copy of {ident}"
     if verdict.fate is Fate.SUPERSEDED:
-        return f"by {verdict.because}"
+        because = f"by {because}"
     if verdict.fate is Fate.PENDING:
-        return f"waits for {verdict.because}"
-    return verdict.because
+        because = f"waits for {because}"
+    return " · ".join(part for part in (ident, because) if part)
 
 
 def _verdict_as_json(sent: Sent, verdict: Verdict) -> dict[str, Any]:

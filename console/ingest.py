@@ -25,14 +25,16 @@ from console.hands import Hands
 from console.options import JsonOption
 from console.publishing import Given, give
 from console.signals import stopping
+from mappings.face import SearchIndex
 from mappings.opening import open_index
-from streams.audit import audit
+from streams.audit import Audit, audit
 from streams.errors import TransientError
 from streams.fates import Fate
 from streams.log.doorbell import worker_runs
 from streams.log.embedded import FILE_NAME
 from streams.log.face import Log
 from streams.log.opening import open_log
+from streams.records import Item
 from streams.topics import DECLARED
 
 
@@ -192,15 +194,28 @@ async def _report(at: Context, log: Log, given: Given, *, json: bool) -> Exit:
     async with open_index(at.settings) as index:
         await index.refresh()
         result = await audit(log, index, only=[sent.position for sent in given.items])
+        revisions = {} if json else await _revisions(index, given, result)
     if json:
         for line in fates.of_given_as_json(given, result):
             screen.emit(line)
     else:
-        screen.show(*fates.of_given(given, result))
+        screen.show(*fates.of_given(given, result, revisions))
     lost = result.counts.get(Fate.DEAD_LETTER, 0) + result.counts.get(
         Fate.UNACCOUNTED, 0
     )
     return Exit.FAULT if given.refused or lost else Exit.OK
+
+
+async def _revisions(index: SearchIndex, given: Given, result: Audit) -> dict[str, int]:
+    """Return which revision the index holds of each item that will be listed."""
+    if len(given.items) > fates.ITEMS_LISTED:
+        return {}
+    found = {}
+    for verdict in result.fates.values():
+        held = await index.get(verdict.ident) if verdict.ident else None
+        if isinstance(held, Item):
+            found[held.id] = held.revision
+    return found
 
 
 def _report_published(at: Context, given: Given, *, json: bool) -> Exit:

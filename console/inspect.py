@@ -9,7 +9,7 @@ import typer
 from connectors import documents
 from connectors.face import Refused
 from connectors.http import HttpClient
-from console import screen
+from console import screen, wording
 from console.context import Context, command
 from console.exits import Exit
 
@@ -45,7 +45,7 @@ async def inspect(
             async for one in documents.read(source, at.settings, http):
                 if isinstance(one, Refused):
                     refused = True
-                    screen.complain(f"refused: {one.source}: {one.kind}: {one.reason}")
+                    screen.complain(f"refused: {wording.refusal(one)}")
                 else:
                     screen.emit(one)
     return Exit.FAULT if refused else Exit.OK

@@ -62,7 +62,9 @@ async def connect(
     settings = at.settings
     if not (settings.rss.feeds if kind == "rss" else settings.radio.stations):
         section = "[[rss.feeds]]" if kind == "rss" else "[[radio.stations]]"
-        raise SettingsError(f"there is no source to read: add {section} to it")
+        raise SettingsError(
+            f"there is no source to read: add {section} to {at.file_to_edit}"
+        )
     stop = asyncio.Event()
     with stopping(stop):
         async with open_log(settings) as log:
@@ -90,6 +92,11 @@ async def worker(
     Runs until SIGTERM or Ctrl-C, then finishes what is under way. Servers being away
     is waited for; what nobody could mend by waiting ends it with code 3.
     """
+    if unknown := set(stage or ()) - set(STAGES):
+        raise typer.BadParameter(
+            f"there is no stage {min(unknown)!r}: choose from {', '.join(STAGES)}",
+            param_hint="--stage",
+        )
     stop, ready = asyncio.Event(), asyncio.Event()
     with stopping(stop):
         running = Worker(at.settings, stages=stage or STAGES)

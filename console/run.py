@@ -28,7 +28,6 @@ from console.together import together
 from streams.errors import SettingsError
 from streams.log.face import Log
 from streams.log.opening import open_log
-from streams.settings import Settings
 from streams.worker import Worker
 
 
@@ -82,7 +81,7 @@ async def run(
     with stopping(stop):
         async with open_log(settings) as log:
             worker = Worker(settings)
-            connectors = _connectors(settings, log, sample=sample)
+            connectors = _connectors(at, log, sample=sample)
             watcher = Watcher(
                 log,
                 connectors,
@@ -99,8 +98,9 @@ async def run(
     return Exit.OK
 
 
-def _connectors(settings: Settings, log: Log, *, sample: bool) -> list[Connector]:
+def _connectors(at: Context, log: Log, *, sample: bool) -> list[Connector]:
     """Return what is to be read: the sample, or what is configured."""
+    settings = at.settings
     if sample:
         _log.info("run.sample", data=settings.data)
         return [SampleFeed(settings, log)]
@@ -112,7 +112,7 @@ def _connectors(settings: Settings, log: Log, *, sample: bool) -> list[Connector
     if not found:
         _log.warning(
             "no source is configured: add [[rss.feeds]] or [[radio.stations]] to "
-            "wirewatch.toml, or try --sample"
+            f"{at.file_to_edit}, or try --sample"
         )
     return found
 

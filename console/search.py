@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+from itertools import pairwise
 from typing import Annotated
 
 import typer
 
 from rich.text import Text
+from typer.core import TyperCommand
 
 from console import cards, escape, screen, wording
 from console.context import Context, command
@@ -35,23 +39,51 @@ what begins so (3 letters or more). Fields: lang: class: source: publisher: stat
 story: incident: after: before: seen-after: (times in UTC: 2026-11-24, 2026-11, -24h).
 """
 LIMIT_MAX = 500
+#: A dash and a word, and neither -v as often as it is wanted nor -n with its number.
+_LEFT_OUT = re.compile(r"-(?!v+$)[^\W\d_-]{2,}.*")
 
 
 def mount(app: typer.Typer) -> None:
     """Add the command to *app*."""
-    command(app, epilog=SYNTAX)(search)
+    command(app, epilog=SYNTAX, cls=_Query)(search)
+
+
+class _Query(TyperCommand):
+    """Says what to do about a query that begins like an option."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Read the arguments; see the base class."""
+        before = args[: args.index("--")] if "--" in args else args
+        for value_of, word in pairwise(["", *before]):
+            if _LEFT_OUT.fullmatch(word) and not value_of.startswith("-"):
+                raise typer.BadParameter(
+                    f"{word} is read as options: for a word to be left out, put -- before "
+                    "the query, after all options"
+                )
+        return super().parse_args(ctx, args)
 
 
 async def search(  # noqa: PLR0913 - a command's options are its parameters
     at: Context,
-    query: Annotated[
-        str, typer.Argument(metavar="QUERY", help="What to find; '' finds everything.")
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="QUERY...",
+            help="What to find; '' finds everything. Several words are one query; "
+            "-- before one that begins with -.",
+        ),
     ],
     *,
     incidents: Annotated[
         bool, typer.Option("--incidents", help="Search incidents, not items.")
     ] = False,
-    sort: Annotated[Sort, typer.Option(help="In which order.")] = "relevance",
+    sort: Annotated[
+        Sort | None,
+        typer.Option(
+            help="In which order; by default relevance, for '' newest.",
+            show_default=False,
+        ),
+    ] = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, max=LIMIT_MAX, help="How many.")
     ] = 10,
@@ -65,14 +97,19 @@ async def search(  # noqa: PLR0913 - a command's options are its parameters
     json: JsonOption = False,
 ) -> Exit:
     """Find what was reported, in full text."""
+    query = " ".join(words)
+    order: Sort = sort or ("relevance" if query.strip() else "newest")
     try:
         wanted = language.parse(query, now=clock.now())
     except QueryError as error:
         _point(query, error)
         return Exit.USAGE
+    at.demand_data()
     kind: Kind = "incidents" if incidents else "items"
     async with open_index(at.settings) as index:
-        page = await index.search(wanted, kind=kind, sort=sort, size=limit, after=after)
+        page = await index.search(
+            wanted, kind=kind, sort=order, size=limit, after=after
+        )
         counts = await index.facets(wanted, kind=kind) if facets else {}
     if json:
         for hit in page.hits:
@@ -84,7 +121,7 @@ async def search(  # noqa: PLR0913 - a command's options are its parameters
     for number, hit in enumerate(page.hits, 1):
         screen.show(*cards.card(hit, number, styled=styled))
     if counts:
-        screen.show(cards.facets(counts), "")
+        screen.show(cards.facets(counts), cards.narrowing(counts), "")
     noun = "incident" if incidents else "item"
     screen.show(_summary(page, noun, at, _again(query, kind, sort, limit)))
     return Exit.OK
@@ -99,10 +136,11 @@ def _point(query: str, error: QueryError) -> None:
         screen.err().print(line, soft_wrap=True)
 
 
-def _again(query: str, kind: Kind, sort: Sort, limit: int) -> list[str]:
-    words = ["search", query]
+def _again(query: str, kind: Kind, sort: Sort | None, limit: int) -> list[str]:
+    # A space before it, and a dash begins no option.
+    words = ["search", f" {query}" if query.startswith("-") else query]
     words += ["--incidents"] if kind == "incidents" else []
-    words += ["--sort", sort] if sort != "relevance" else []
+    words += ["--sort", sort] if sort else []
     return [*words, "--limit", str(limit)]
 
 

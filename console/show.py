@@ -41,6 +41,7 @@ async def show(
     json: JsonOption = False,
 ) -> Exit:
     """Show everything that is known of an item or an incident."""
+    at.demand_data()
     async with open_index(at.settings) as index:
         # Bytes that are no text, from the command line, are in no id.
         document = await index.get(ident.encode("utf-8", "replace").decode())

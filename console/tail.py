@@ -17,7 +17,6 @@ from console import screen
 from console.context import Context, command
 from console.exits import Exit
 from streams import clock
-from streams.errors import SettingsError
 from streams.log.face import Log, Record
 from streams.log.opening import open_log
 from streams.topics import ALL, DECLARED
@@ -75,6 +74,7 @@ async def tail(
         screen.complain(f"wirewatch: there is no topic {topic!r}; topics: {names}")
         return Exit.USAGE
     moment = parse_moment(since, now=clock.now())
+    at.demand_data()
     async with open_log(at.settings) as log:
         begin = await _begin(log, topic, since, moment)
         left = count
@@ -92,7 +92,7 @@ async def tail(
 def parse_moment(text: str, *, now: datetime) -> datetime | None:
     """Return the time that *text* names; None for beginning and latest.
 
-    Raises SettingsError for text that is neither.
+    Raises BadParameter for text that is neither.
     """
     if text in ("beginning", "latest"):
         return None
@@ -101,9 +101,10 @@ def parse_moment(text: str, *, now: datetime) -> datetime | None:
             return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise SettingsError(
-            f"--from {text!r} is neither beginning, latest, a time such as "
-            "2026-11-24T08:00Z, nor -1h"
+        raise typer.BadParameter(
+            f"{text!r} is neither beginning, latest, a time such as "
+            "2026-11-24T08:00Z, nor -1h",
+            param_hint="--from",
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -140,7 +140,9 @@ def _as_json(topic: Topic) -> dict[str, Any]:
 
 def _table(chosen: list[Topic]) -> Table:
     table = Table(box=None, padding=(0, 2, 1, 0), header_style="bold")
-    table.add_column("Topic", ratio=1, overflow="fold")
+    # Rich breaks a word only where the column is narrower than it.
+    longest = max(len(topic.name) for topic in chosen)
+    table.add_column("Topic", ratio=1, min_width=longest, overflow="fold")
     table.add_column("Key", no_wrap=True)
     table.add_column("Parts", justify="right", no_wrap=True)
     table.add_column("Kept", no_wrap=True)

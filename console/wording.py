@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from rich.text import Text
 
+from connectors.face import Refused
 from console import escape
 from streams.records import (
     Incident,
@@ -52,6 +53,13 @@ def moment(at: datetime | None) -> str:
     return at.astimezone(UTC).strftime("%d %b %Y %H:%M UTC").lstrip("0")
 
 
+def dated(item: Item) -> str:
+    """Return when an item was published or, where it does not say, seen."""
+    if item.published is not None:
+        return f"published {moment(item.published)}"
+    return f"seen {moment(item.fetched)}"
+
+
 def period(when: When) -> str:
     """Return when something took place, as precisely as it is known."""
     start, end = when.start.astimezone(UTC), when.end.astimezone(UTC)
@@ -90,6 +98,11 @@ def counted(number: int, one: str, many: str = "") -> str:
 def source_name(source: Source) -> str:
     """Return what people call the source. Not escaped."""
     return source.name or source.id
+
+
+def refusal(one: Refused) -> str:
+    """Return what was refused and why; the reason's own mention of it once. Not escaped."""
+    return f"{one.source}: {one.kind}: {one.reason.removeprefix(f'{one.source}: ')}"
 
 
 def item_title(item: RawItem) -> str:

@@ -114,7 +114,7 @@ class ElasticIndex:
         brought up to date in place.
         """
         lines = []
-        with _translated():
+        with _translated(self._settings.url):
             for kind in _KINDS:
                 template = self._template(kind)
                 lines += await self._prepare_template(kind, template)
@@ -125,12 +125,10 @@ class ElasticIndex:
     async def check(self) -> list[str]:
         """Return a line for each fault of server, templates and indices."""
         try:
-            with _translated():
+            with _translated(self._settings.url):
                 return await self._faults()
         except IndexUnavailableError as error:
-            where = urlsplit(self._settings.url).hostname  # it may name a password
-            remedy = "check the address, the credentials and the server"
-            return [f"Elasticsearch at {where}: {error}; {remedy}"]
+            return [f"{error}; check the address, the credentials and the server"]
 
     async def write(self, documents: Sequence[Item | Incident]) -> list[Fate]:
         """Store *documents* by bulk requests of bounded size, in order."""
@@ -147,7 +145,7 @@ class ElasticIndex:
 
     async def get(self, ident: str) -> Item | Incident | None:
         """Return the item or incident called *ident*, as of now."""
-        with _translated():
+        with _translated(self._settings.url):
             for refresh in (False, True):
                 if refresh:
                     await self.refresh()
@@ -169,7 +167,7 @@ class ElasticIndex:
         held: dict[str, Held] = {}
         if not idents:
             return held
-        with _translated():
+        with _translated(self._settings.url):
             alias = self._alias("items")
             await self._client.indices.refresh(index=alias, ignore_unavailable=True)
             for start in range(0, len(idents), _IDS_MAX):
@@ -233,7 +231,7 @@ class ElasticIndex:
 
     async def refresh(self) -> None:
         """Return when everything written so far is searchable."""
-        with _translated():
+        with _translated(self._settings.url):
             await self._client.indices.refresh(
                 index=self._aliases(), ignore_unavailable=True
             )
@@ -242,7 +240,7 @@ class ElasticIndex:
         """Delete the indices of months that end before *before*; how many items."""
         gone = 0
         current = f"{before.astimezone(UTC):%Y.%m}"
-        with _translated():
+        with _translated(self._settings.url):
             for name in await self._indices("items"):
                 month = name.removeprefix(f"{self._alias('items')}-")
                 if re.fullmatch(r"\d{4}\.\d{2}", month) and month < current:
@@ -390,7 +388,7 @@ class ElasticIndex:
         # Encoded already; the client passes bytes on as they are.
         lines: list[Any] = [part for one in chunk for part in (one.action, one.body)]
         try:
-            with _translated():
+            with _translated(self._settings.url):
                 answer = await self._client.bulk(operations=lines)
         except IndexUnavailableError as error:
             if _status(error) != _TOO_LARGE:
@@ -430,7 +428,7 @@ class ElasticIndex:
         return msgspec.convert(found["_source"], _TYPES[kind])
 
     async def _search(self, query: Query, kind: Kind, **body: Any) -> Any:
-        with _translated():
+        with _translated(self._settings.url):
             try:
                 found = await self._client.options(
                     request_timeout=_ANSWER_MAX_S
@@ -499,18 +497,22 @@ def _renamed(template: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the client's errors into ours."""
+def _translated(url: str) -> Iterator[None]:
+    """Turn the client's errors into ours; *url* is the server's."""
+    where = f"Elasticsearch at {_without_credentials(url)}"
     try:
         yield
     except ApiError as error:
         raise IndexUnavailableError(
-            f"HTTP {error.status_code}: {_reason(error)}"
+            f"{where}: HTTP {error.status_code}: {_reason(error)}"
         ) from error
     except (TransportError, SerializationError) as error:
-        raise IndexUnavailableError(
-            f"Elasticsearch does not answer: {error}"
-        ) from error
+        raise IndexUnavailableError(f"{where} does not answer: {error}") from error
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _status(error: IndexUnavailableError) -> int:

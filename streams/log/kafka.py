@@ -28,6 +28,7 @@ from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
     InvalidProducerEpoch,
+    KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     KafkaUnavailableError,
@@ -139,6 +140,9 @@ def errors_named(
         raise TopicMismatchError(
             f"{what}: no such topic; run 'wirewatch topics create'"
         ) from error
+    except KafkaConnectionError as error:
+        # Its own text lists address families of sockets.
+        raise NotStoredError(f"{what}: no connection") from error
     except KafkaError as error:
         if error.retriable or isinstance(error, passing):
             raise NotStoredError(f"{what}: {error!r}") from error

@@ -142,12 +142,66 @@ def test_an_unknown_id_is_a_line_and_code_1(filled: Wirewatch) -> None:
         (("--config", "none.toml", "search", "x"), 2),
         (("search", "x"), 3),
         (("tail", "items", "--from", "yesterday"), 2),
+        (("worker", "--stage", "nope"), 2),
+        (("connect", "rss"), 2),
+        (("search", "attack", "-drill"), 2),
     ],
 )
 def test_a_command_that_cannot_be_done_ends_without_a_traceback(
     wirewatch: Wirewatch, words: tuple[str, ...], code: int
 ) -> None:
     assert "Traceback" not in wirewatch(*words, code=code).stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("search", "x"),
+        ("show", "i1"),
+        ("tail", "items"),
+        ("audit",),
+        ("deadletters", "list"),
+    ],
+)
+def test_before_anything_ran_a_question_is_answered_with_what_to_run(
+    wirewatch: Wirewatch, words: tuple[str, ...]
+) -> None:
+    said = wirewatch(*words, code=3).stderr
+
+    assert "first 'wirewatch run' or 'wirewatch ingest PATH'" in said
+    assert not (wirewatch.folder / "data").exists()
+
+
+def test_several_words_are_one_query(filled: Wirewatch) -> None:
+    assert "5 of 5 items" in filled("search", "river", "zambezia").stdout
+    assert "No item" in filled("search", "zambezia", "--", "-flood").stdout
+
+
+def test_without_a_query_the_newest_come_first(wirewatch: Wirewatch) -> None:
+    published = ["2026-11-20", "2026-11-22", "2026-11-21"]
+    lines = (
+        json.dumps({"id": day, "text": "A flood.", "published": f"{day}T08:00:00Z"})
+        for day in published
+    )
+    wirewatch("ingest", "-", stdin="\n".join(lines))
+
+    *hits, _ = wirewatch.lines("search", "", "--json")
+
+    days = [hit["document"]["published"][:10] for hit in hits]
+    assert days == sorted(published, reverse=True)
+
+
+def test_a_dead_letter_says_what_it_is_of_and_a_filter_what_there_is(
+    wirewatch: Wirewatch,
+) -> None:
+    (wirewatch.folder / "bad.jsonl").write_text("{broken\n", "utf-8")
+    wirewatch("ingest", "bad.jsonl", "--no-wait", code=1)
+
+    # A long path is folded.
+    listed = "".join(wirewatch("deadletters", "list").stdout.split())
+    assert "bad.jsonl:1" in listed
+    done = wirewatch("deadletters", "list", "--stage", "index", code=1)
+    assert "connectors.ingest: broken 1" in done.stderr
 
 
 def test_the_version_is_told(wirewatch: Wirewatch) -> None:

@@ -7,13 +7,14 @@ import json
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from console import cards, details, escape
+from console import cards, details, escape, wording
 from mappings.face import Hit
 from streams.records import (
     Classification,
@@ -194,3 +195,24 @@ def test_an_items_page_names_its_story_and_incidents() -> None:
     assert "s" + "0" * 24 in shown
     assert "n" + "0" * 24 in shown
     assert "15 (15 to 16)" in shown
+
+
+def test_facets_say_how_to_filter_by_them() -> None:
+    counts = {
+        "class": [("none", 9), ("remote_violence", 4)],
+        "language": [("fr", 2)],
+        "source": [("radio gao", 1)],
+        "day": [],
+    }
+
+    said = cards.narrowing(counts).plain
+
+    assert 'class:remote_violence  lang:fr  source:"radio gao"' in said
+
+
+def test_a_result_says_which_date_it_gives() -> None:
+    item = make_item()
+    known = msgspec.structs.replace(item, published=THEN)
+
+    assert wording.dated(item).startswith("seen 24 Nov")
+    assert wording.dated(known).startswith("published 24 Nov")

@@ -101,6 +101,28 @@ def test_programs_get_a_line_for_each_item_and_each_refusal() -> None:
     assert lines[2]["reason"] == "it is no feed"
 
 
+def test_a_copy_and_a_new_revision_name_their_item() -> None:
+    given = make_given(1)
+    copy = printed(fates.of_given(given, all_of(given, Fate.DUPLICATE)))
+    second = printed(fates.of_given(given, all_of(given, Fate.INDEXED), {"i1": 2}))
+
+    assert "a copy of i1 (why)" in copy
+    assert "revision 2 of i1" in second
+
+
+def test_what_was_refused_is_named_once() -> None:
+    one = Refused("http://a.example/", "unreachable", "http://a.example/: it is away")
+
+    said = printed(fates.of_given(Given([], [one]), make_audit({})))
+
+    assert "http://a.example/: unreachable: it is away" in said
+    assert said.count("http://a.example/") == 1
+
+
+def test_one_reason_for_many_is_an_example() -> None:
+    assert "e.g. it hangs" in printed(fates.of_audit(make_audit({}), waited=False))
+
+
 def test_an_account_that_balances_says_so_and_one_that_does_not_says_where() -> None:
     given = make_given(2)
 

@@ -8,13 +8,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+import typer
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from console import escape
 from console.tail import as_json, parse_moment
-from streams.errors import SettingsError
 from streams.log.face import Record
 
 
@@ -76,5 +76,5 @@ def test_where_to_begin_is_a_word_a_time_or_how_long_ago(
 
 @pytest.mark.parametrize("text", ["yesterday", "-99999999d", "-5y", ""])
 def test_what_is_no_time_is_an_error_that_shows_what_would_be(text: str) -> None:
-    with pytest.raises(SettingsError, match="2026-11-24T08:00Z"):
+    with pytest.raises(typer.BadParameter, match="2026-11-24T08:00Z"):
         parse_moment(text, now=NOW)

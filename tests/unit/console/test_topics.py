@@ -36,6 +36,12 @@ def test_every_topic_is_described_to_a_person(wirewatch: typer.Typer) -> None:
         assert topic.name in said
 
 
+def test_a_topics_name_is_never_broken(wirewatch: typer.Typer) -> None:
+    said = CliRunner().invoke(wirewatch, ["topics", "describe"], env={"COLUMNS": "60"})
+    for topic in ALL:
+        assert topic.name in said.stdout
+
+
 def test_every_topic_is_a_line_for_a_program(wirewatch: typer.Typer) -> None:
     lines = run(wirewatch, "describe", "--json").stdout.splitlines()
     assert [json.loads(line)["name"] for line in lines] == [t.name for t in DECLARED]
