@@ -22,7 +22,7 @@ from streams.annotate.words import Word, sentences
 from streams.records import Classification, Event, IncidentClass, Modality, Span
 
 
-VERSION = "keywords-1"
+VERSION = "keywords-2"
 
 #: Characters of the text that are read; what a report tells of, it tells early.
 READ_MAX = 1000
@@ -45,14 +45,40 @@ CONFIDENCE_MIDDLE = 2.0
 CONFIDENCE_SLOPE = 0.8
 CONFIDENCE_MAX = 0.95
 
-#: Concepts that say the event is not news; of several in a sentence, the first here.
-_MODALITIES: tuple[tuple[str, Modality], ...] = (
-    ("past", "retold"),
-    ("rehearsal", "fiction"),
-)
+#: "Nobody was killed": a negation speaks of deaths that follow within so many words.
+NEGATED_WORDS = 4
+
 _FieldName = Literal["title", "text"]
 #: Concept -> the words that speak of it: their place in the sentence, and the span.
 _Mentions = Mapping[str, Sequence[tuple[int, Span]]]
+
+
+class _Cue(NamedTuple):
+    """A concept that says what kind of news an act is that stands close to it."""
+
+    concept: str
+    modality: Modality
+    #: The act begins so many words after the cue, or so many before it.
+    reach: range
+    #: A word for this between the two breaks the tie: "denied any role in the attack".
+    unless: str = ""
+
+
+#: Of several cues, the first here decides.
+_CUES = (
+    _Cue("denial", "denied", range(1, 8), unless="disavowal"),
+    _Cue("negation", "denied", range(1, 3)),
+    _Cue("intent", "planned", range(1, 5)),
+    _Cue("threatening", "planned", range(1, 7)),
+    _Cue("scheduled", "planned", range(-4, 0)),
+)
+#: Concepts of who and how many; those of an act are all others.
+_NO_ACTS = frozenset(
+    {"armed", "crowd", "forces", "number", "people", "police", "politics", "vehicle"}
+    | {"threatening", "unharmed"}
+)
+#: What nobody plans: what will be done about a flood does not make it a plan.
+_UNPLANNED: frozenset[IncidentClass] = frozenset({"accident", "disaster", "health"})
 
 
 class _Sentence(NamedTuple):
@@ -133,12 +159,37 @@ def _why(decided: Sequence[_Evidence]) -> tuple[Span, ...]:
 
 
 def _modality(decided: Sequence[_Evidence]) -> Modality:
-    """Return what the strongest sentence says of its event: retold, or happened."""
-    strongest = max(decided, key=lambda item: item.weight).sentences[0]
-    for concept, modality in _MODALITIES:
-        if concept in strongest.mentions:
-            return modality
+    """Return what is said of the event: that it happened, or why it is not news.
+
+    The strongest sentence tells; a title that speaks of a drill tells for the text.
+    """
+    strongest = max(decided, key=lambda item: item.weight)
+    mentions = strongest.sentences[0].mentions
+    titles = (s for e in decided for s in e.sentences if s.field == "title")
+    if "rehearsal" in mentions or any("rehearsal" in s.mentions for s in titles):
+        return "fiction"
+    if "past" in mentions:
+        return "retold"
+    acts = [
+        at
+        for concept in set(strongest.rule.concepts) - _NO_ACTS
+        for at, _ in mentions[concept]
+    ]
+    for cue in _CUES if acts else ():
+        if cue.modality == "planned" and strongest.rule.label in _UNPLANNED:
+            continue
+        if all(_tells(cue, act, mentions) for act in acts):
+            return cue.modality
     return "happened"
+
+
+def _tells(cue: _Cue, act: int, mentions: _Mentions) -> bool:
+    """Whether *cue* stands where it speaks of the act at word *act*."""
+    return any(
+        act - at in cue.reach
+        and not any(at < other < act for other, _ in mentions.get(cue.unless, ()))
+        for at, _ in mentions.get(cue.concept, ())
+    )
 
 
 def _evidence(found: Sequence[_Sentence]) -> Iterator[_Evidence]:
@@ -229,4 +280,15 @@ def _mentions(
     for concept, first, after in lexicon.read(words):
         span = Span(field=field, start=words[first].start, end=words[after - 1].end)
         mentions.setdefault(concept, []).append((first, span))
+    if "negation" in mentions and "killing" in mentions:
+        _spare(mentions)
     return mentions
+
+
+def _spare(mentions: dict[str, list[tuple[int, Span]]]) -> None:
+    """Read a death that a negation stands before as what it is: nobody was harmed."""
+    negations = [at for at, _ in mentions["negation"]]
+    for killing in mentions.pop("killing"):
+        negated = any(0 < killing[0] - at <= NEGATED_WORDS for at in negations)
+        concept = "unharmed" if negated else "killing"
+        mentions.setdefault(concept, []).append(killing)

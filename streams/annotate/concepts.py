@@ -68,15 +68,16 @@ class Lexicon:
 
     def read(self, sentence: Sequence[Word]) -> Iterator[Mention]:
         """Yield what *sentence* mentions; of two readings of a word, the longer."""
-        at = 0
-        while at < len(sentence):
-            phrases, concept = self._meaning(sentence[at].form)
-            mention = _phrase(phrases, sentence, at) if phrases else None
-            if mention is None and concept:
-                mention = Mention(concept, at, at + 1)
-            if mention is not None:
+        after = 0
+        for at, word in enumerate(sentence):
+            if at < after:
+                continue
+            phrases, concept = self._meaning(word.form)
+            if phrases and (mention := _phrase(phrases, sentence, at)):
+                after = mention.end
                 yield mention
-            at = mention.end if mention is not None else at + 1
+            elif concept:
+                yield Mention(concept, at, at + 1)
 
     def _find(self, word: str) -> tuple[_Phrases, str]:
         """Return the phrases that *word* may begin, and what it means alone."""
@@ -95,10 +96,8 @@ class Lexicon:
 def _phrase(phrases: _Phrases, sentence: Sequence[Word], at: int) -> Mention | None:
     for rest, concept in phrases:
         end = at + 1 + len(rest)
-        if end <= len(sentence) and all(
-            _is(part, word.form)
-            for part, word in zip(rest, sentence[at + 1 : end], strict=True)
-        ):
+        forms = [word.form for word in sentence[at + 1 : end]]
+        if len(forms) == len(rest) and all(map(_is, rest, forms)):
             return Mention(concept, at, end)
     return None
 

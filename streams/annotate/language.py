@@ -17,11 +17,12 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from streams.annotate.concepts import LANGUAGES
 from streams.annotate.words import fold, sentences
 from streams.records import Language
 
 
-VERSION = "langdetect-1.0.9+guard-1"
+VERSION = "langdetect-1.0.9+guard-2"
 UNKNOWN = "und"
 
 #: Characters that are read; more does not make the answer better.
@@ -40,6 +41,18 @@ SUPPORT_MIN_OF = (
     | dict.fromkeys(("bg", "mk", "ru", "uk"), 0.07)
     | {"sw": 0.16, "tl": 0.18, "id": 0.14}
 )
+#: Under so many letters langdetect takes English for Afrikaans, Danish or Norwegian, and
+#: Spanish for Portuguese or Catalan, sure of itself: an answer that nobody reads here
+#: must have more function words than each language that is read, and than the hint's.
+RIVAL_LETTERS = 140
+#: In such a text these words alone tell a language that is read, if it has so large a
+#: share of them, leads every other language by so much, and has so many of them.
+WORDS_SUPPORT_MIN = 0.25
+WORDS_LEAD = 0.1
+WORDS_MIN = 3
+WORDS_PROBABILITY = 0.8
+#: Arabic writes its article, and what stands before it, on the word.
+ARABIC_ARTICLES = ("ال", "وال", "بال", "لل", "فال", "كال")
 #: Hausa shares short words with its neighbours: it takes more of them, some its own.
 HAUSA_SUPPORT_MIN = 0.2
 HAUSA_LEAD = 0.08
@@ -84,20 +97,25 @@ class _Guess(NamedTuple):
 def detect(text: str, hint: str = "") -> Language:
     """Return the language of *text*; ``und`` when it is not known.
 
-    ``hint`` (BCP 47) is what the source says of itself. It decides only texts under
-    :data:`SHORT_LETTERS` letters whose script it is written in.
+    ``hint`` (BCP 47) is what the source says of itself. Where nothing else is believed
+    it decides texts under :data:`SHORT_LETTERS` letters, and under
+    :data:`RIVAL_LETTERS` those that have its function words, if it is written in their
+    script.
     """
     read = text[:READ_MAX]
     letters, script = _letters(read)
     if letters < LETTERS_MIN:
         return _from_hint(hint, script) if letters else Language()
     words = [word.form for sentence in sentences(read) for word in sentence]
-    support = _support(words)
+    support = _support(words, script)
     guess = _hausa(read, words, support, script)
     if guess is None and sum(map(FOREIGN_LETTERS.__contains__, read)) < FOREIGN_MIN:
         guess = _believed(_guess(read), support, script)
+        if guess is not None and letters < RIVAL_LETTERS:
+            guess = _unrivalled(guess, support, _primary(hint), len(words))
     if guess is None:
-        if letters < SHORT_LETTERS:
+        spoken = letters < RIVAL_LETTERS and _leads(_primary(hint), support)
+        if spoken or letters < SHORT_LETTERS:
             return _from_hint(hint, script)
         return Language(script=script, detector=VERSION)
     ceiling = next(most for least, most in CEILINGS if letters >= least)
@@ -109,8 +127,12 @@ def detect(text: str, hint: str = "") -> Language:
     )
 
 
+def _primary(hint: str) -> str:
+    return hint.replace("_", "-").split("-")[0].lower()
+
+
 def _from_hint(hint: str, script: str) -> Language:
-    code = hint.replace("_", "-").split("-")[0].lower()
+    code = _primary(hint)
     if not code or _script_of_language(code) != script:
         return Language(script=script, detector=VERSION)
     return Language(
@@ -135,6 +157,32 @@ def _believed(
     return guess if support[guess.code] >= needed else None
 
 
+def _unrivalled(
+    guess: _Guess, support: Mapping[str, float], hint: str, words: int
+) -> _Guess | None:
+    """Return *guess*, unless its words are as well those of a likelier language."""
+    if guess.code in LANGUAGES or guess.code == hint or guess.code not in support:
+        return guess
+    rivals = max(support.get(code, 0.0) for code in (*LANGUAGES, hint))
+    return guess if support[guess.code] > rivals else _by_words(support, words)
+
+
+def _by_words(support: Mapping[str, float], words: int) -> _Guess | None:
+    """Return the language that is read and that the function words tell alone."""
+    second, first = sorted(support, key=lambda code: support[code])[-2:]
+    enough = support[first] >= WORDS_SUPPORT_MIN and support[first] * words >= WORDS_MIN
+    leads = support[first] - support[second] >= WORDS_LEAD
+    # Hausa is told, or not, before langdetect is asked.
+    if first not in LANGUAGES or first == "ha" or not enough or not leads:
+        return None
+    return _Guess(first, WORDS_PROBABILITY)
+
+
+def _leads(code: str, support: Mapping[str, float]) -> bool:
+    """Whether no language has more function words in the text than *code* has."""
+    return support.get(code, 0.0) >= max(SUPPORT_MIN, *support.values())
+
+
 def _hausa(
     text: str, words: Sequence[str], support: Mapping[str, float], script: str
 ) -> _Guess | None:
@@ -153,12 +201,15 @@ def _hausa(
     return _Guess("ha", 0.95 if len(own) > HAUSA_OWN_MIN or hooked else 0.85)
 
 
-def _support(words: Sequence[str]) -> dict[str, float]:
+def _support(words: Sequence[str], script: str) -> dict[str, float]:
     """Return the share of *words* that are function words, by language."""
     lists = _function_words()
     counts = dict.fromkeys(lists, 0)
+    if script == "Arab":
+        counts["ar"] = sum(word.startswith(ARABIC_ARTICLES) for word in words)
+    languages_of = _languages_of()
     for word in words:
-        for code in _languages_of().get(word, ()):
+        for code in languages_of.get(word, ()):
             counts[code] += 1
     return {code: count / max(1, len(words)) for code, count in counts.items()}
 

@@ -45,11 +45,13 @@ def fold(word: str) -> str:
 
 def sentences(text: str) -> list[list[Word]]:
     """Return the words of *text*, sentence by sentence; empty sentences are left out."""
-    found: list[list[Word]] = [[]]
+    sentence: list[Word] = []
+    found = [sentence]
     for match in _WORD_OR_END.finditer(text):
         if match.lastgroup == "end":
-            if found[-1]:
-                found.append([])
+            if sentence:
+                sentence = []
+                found.append(sentence)
         elif form := fold(match.group()):
-            found[-1].append(Word(form, match.start(), match.end()))
-    return found if found[-1] else found[:-1]
+            sentence.append(Word(form, *match.span()))
+    return found if sentence else found[:-1]

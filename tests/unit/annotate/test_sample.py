@@ -43,7 +43,7 @@ HARMLESS = {
 def _items(path: Path) -> tuple[RawItem, ...]:
     if path.suffix == ".xml":
         about = subscription(Feed(url=f"https://{path.stem}.example/feed"))
-        return read_feed(path.read_bytes(), about, NOON)
+        return read_feed(path.read_bytes(), about, NOON).items
     station = Station(id=path.parent.name, folder="")
     return read_transcript(
         path.read_bytes(),
