@@ -1,7 +1,9 @@
 """Documents given by hand: what ``wirewatch ingest`` and ``wirewatch inspect`` read.
 
-What a document is, is told by its content. Everything in it comes out, either as an item
-or as :class:`~connectors.face.Refused` with the reason; nothing a document holds raises.
+What a document is, is told by its content, and so is which publications are in it: the
+same document in another place or under another name gives nothing new, and another one
+of the same name is not taken for its correction. Everything in it comes out, either as an
+item or as :class:`~connectors.face.Refused` with the reason; nothing it holds raises.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+
 from connectors import jsonlines
 from connectors.face import Refused
 from connectors.http import Document, HttpClient, NotModified
-from connectors.identities import file_name, file_time
+from connectors.identities import GIVEN, file_name, file_time
 from connectors.radio import detect
-from connectors.radio.items import Start, start_of
 from connectors.radio.items import read as read_transcript
+from connectors.radio.items import read_given, start_of
 from connectors.rss.items import read as read_feed
 from connectors.rss.subscription import Subscription, subscription
 from connectors.urls import public_url
@@ -52,7 +56,7 @@ _HEAD_BYTES = 65_536
 class _Found(NamedTuple):
     """One document, read, and what it is called."""
 
-    #: Stable and free of this machine's paths: part of ids.
+    #: Free of this machine's paths: it is published as the name of the source.
     name: str
     #: For a person: where it was read.
     shown: str
@@ -76,7 +80,8 @@ async def read(
     async with AsyncExitStack() as stack:
         reader = _Reader(settings, http, stack)
         if source == STANDARD_INPUT:
-            async for one in reader.lines(sys.stdin.buffer, "stdin", "standard input"):
+            shown = "standard input"
+            async for one in reader.lines(sys.stdin.buffer, shown, shown):
                 yield one
         elif source.partition("://")[0].lower() in {"http", "https"}:
             async for one in reader.address(source):
@@ -133,7 +138,7 @@ class _Reader:
         self, stream: BinaryIO, name: str, shown: str
     ) -> AsyncIterator[RawItem | Refused]:
         """Yield the items of the JSON lines in *stream*."""
-        fallback = Source(connector="ingest", id=f"ingest/{name}")
+        fallback = Source(connector="ingest", id=GIVEN, name=name)
         number = 0
         # A line of twice the largest item is not read any further.
         while line := await asyncio.to_thread(stream.readline, 2 * RAW_MAX_BYTES):
@@ -161,11 +166,11 @@ class _Reader:
     async def _document(
         self, found: _Found, about: Subscription | None
     ) -> AsyncIterator[RawItem | Refused]:
-        if not found.body.strip():
+        if detect.is_empty(found.body):
             yield _refusal(found, "empty", "it is empty")
             return
         if jsonlines.recognises(found.body[:_HEAD_BYTES]):
-            fallback = Source(connector="ingest", id=f"ingest/{found.name}")
+            fallback = Source(connector="ingest", id=GIVEN, name=found.name)
             for number, line in enumerate(found.body.splitlines(), 1):
                 if line.strip():
                     where = f"{found.shown}:{number}"
@@ -182,9 +187,17 @@ class _Reader:
         try:
             if detect.recognise(found.body) is not None:
                 return await asyncio.to_thread(self._transcript, found)
-            return await self._feed(found, about)
+            try:
+                return await self._feed(found, about)
+            except SourceError:
+                if not detect.resembles(found.body, found.name):
+                    raise
+                # What was meant to be a transcript is told what it lacks to be one.
+                return await asyncio.to_thread(self._transcript, found)
         except SourceError as error:
-            return (_refusal(found, "unrecognised", str(error)),)
+            meant = detect.resembles(found.body, found.name)
+            kind = "broken" if meant else "unrecognised"
+            return (_refusal(found, kind, str(error)),)
         except PoolCallError as error:
             return (_refusal(found, error.kind, str(error)),)
         except FatalError:
@@ -194,46 +207,47 @@ class _Reader:
             return (_refusal(found, "broken", reason),)
 
     def _transcript(self, found: _Found) -> tuple[RawItem | Refused, ...]:
-        station, name = self._station(found)
-        start = Start(None, "unknown")
-        if found.path is not None:
-            start = start_of(station, found.path.stem, found.modified)
-        transcript = read_transcript(
-            found.body,
-            name=name,
-            station=station,
-            start=start,
-            fetched=clock.now(),
-            words=self._settings.radio.item_words,
-        )
+        watched = self._station(found)
+        station, name = watched or (Station(id=GIVEN, folder=""), found.name)
+        start = start_of(station, PurePosixPath(name).stem, found.modified)
+        now, words = clock.now(), self._settings.radio.item_words
+        if watched is None:
+            transcript = read_given(
+                found.body, name=name, start=start, fetched=now, words=words
+            )
+        else:
+            transcript = read_transcript(
+                found.body,
+                name=name,
+                station=station,
+                start=start,
+                fetched=now,
+                words=words,
+            )
         if not transcript.broken:
             return transcript.items
-        reason = f"{transcript.broken} cues whose times cannot be read"
+        reason = f"cues whose times cannot be read: {transcript.broken:,}"
         return (*transcript.items, _refusal(found, "broken", reason))
 
-    def _station(self, found: _Found) -> tuple[Station, str]:
-        """Return the configured station whose folder the file is in, or one for it."""
-        if found.path is not None:
-            for station in self._settings.radio.stations:
-                folder = Path(station.folder).resolve()
-                if found.path.is_relative_to(folder):
-                    within = found.path.relative_to(folder).as_posix()
-                    return station, file_name(within)
-        at = PurePosixPath(found.name)
-        ident = at.parent.as_posix() if at.parent.name else at.stem
-        return Station(id=f"ingest/{ident}", name=at.parent.name, folder=""), at.name
+    def _station(self, found: _Found) -> tuple[Station, str] | None:
+        """Return the station whose folder the file is in, if any, and its name there."""
+        if found.path is None:
+            return None
+        for station in self._settings.radio.stations:
+            folder = Path(station.folder).resolve()
+            if found.path.is_relative_to(folder):
+                within = found.path.relative_to(folder).as_posix()
+                return station, file_name(within)
+        return None
 
     async def _feed(
         self, found: _Found, about: Subscription | None
-    ) -> tuple[RawItem, ...]:
+    ) -> tuple[RawItem | Refused, ...]:
         if self._pool is None:
             self._pool = await self._stack.enter_async_context(
                 Pool(1, timeout_s=PARSE_TIMEOUT_S, name="documents")
             )
-        if about is None:
-            source = Source(connector="ingest", id=f"ingest/{found.name}")
-            about = Subscription(source, "")
-        return await self._pool.run(
+        items, faults = await self._pool.run(
             read_feed,
             found.body,
             about,
@@ -242,16 +256,29 @@ class _Reader:
             content_language=found.content_language,
             url=found.url,
         )
+        return (
+            *(_named(item, found.name) for item in items),
+            *(_refusal(found, "broken", fault) for fault in faults),
+        )
+
+
+def _named(item: RawItem, name: str) -> RawItem:
+    """Return *item*, whose source is called *name* if it has no name of its own."""
+    if item.source.name:
+        return item
+    source = msgspec.structs.replace(item.source, name=name)
+    return msgspec.structs.replace(item, source=source)
 
 
 def _files(top: Path) -> list[tuple[Path, str]]:
-    """Return the files at and below *top*, each with its name from there."""
+    """Return the files at and below *top*, each with its folder's name before its own."""
     if not top.exists():
         raise FileNotFoundError(errno.ENOENT, "there is no such file or folder")
     top = top.resolve()
     found = top.rglob("*") if top.is_dir() else [top]
+    base = top.parent if top.is_dir() else top.parent.parent
     return [
-        (path, file_name(path.relative_to(top.parent).as_posix()))
+        (path, file_name(path.relative_to(base).as_posix()))
         for path in sorted(found)
         if path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(top).parts)

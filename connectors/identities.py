@@ -16,6 +16,8 @@ TEXT_MIN = 40
 #: Guids at least as long, or with a colon in them (an address, a URN, a tag), are taken
 #: to be unique in the world; others ("4711") are unique in their source at best.
 GLOBAL_GUID_MIN = 20
+#: Source and publisher of what was given by hand and does not say whose it is.
+GIVEN = "ingest"
 
 
 def file_name(path: str) -> str:
@@ -34,11 +36,23 @@ def file_time(mtime_ns: int) -> datetime | None:
         return None
 
 
-def guid_identity(guid: str, source: str, *, usable: bool = True) -> Identity:
-    """Return *guid* as a name within the publisher of *source*."""
-    worldwide = ":" in guid or len(guid) >= GLOBAL_GUID_MIN
-    value = guid if worldwide else f"{source}#{guid}"
+def is_worldwide(guid: str) -> bool:
+    """Whether *guid* is taken to be unique in the world."""
+    return ":" in guid or len(guid) >= GLOBAL_GUID_MIN
+
+
+def guid_identity(guid: str, scope: str, *, usable: bool = True) -> Identity:
+    """Return *guid* as a name; *scope* is where a short one counts, such as a source."""
+    value = guid if is_worldwide(guid) else f"{scope}#{guid}"
     return Identity(kind="guid", value=value, usable=usable)
+
+
+def content_scope(title: str, text: str) -> str:
+    """Return where a short guid counts that nobody's is: with this content alone.
+
+    Two files may both call their first item "1"; neither is a correction of the other.
+    """
+    return fingerprint(normalize(title), normalize(text))
 
 
 def text_identity(title: str, text: str, *, usable: bool = True) -> Identity:

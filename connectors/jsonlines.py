@@ -1,7 +1,9 @@
 """Items as JSON lines: whole raw items, or a short form that a person can write. Pure.
 
 The short form has ``text``, and may have ``title``, ``link``, ``published`` (RFC 3339),
-``publisher``, ``source`` (a name), ``id``, ``language`` and ``country``.
+``publisher``, ``source`` (a name), ``id``, ``language`` and ``country``. An ``id`` counts
+within the source, publisher or site that the line names; a line that names none is its
+content, so that the lines of two files are never taken for each other.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from connectors.face import Refused
-from connectors.identities import guid_identity, text_identity
+from connectors.identities import content_scope, guid_identity, text_identity
 from connectors.markup import one_line, tidy
 from connectors.rss.jsonfeed import VERSIONS
 from connectors.urls import canonical, public_url, registrable_domain
@@ -62,7 +64,10 @@ def read(
         if isinstance(fields, dict) and "identities" in fields:
             return decode(RawItem, stripped)
         short = msgspec.json.decode(stripped, type=ShortItem)
-        return _item(short, fallback, now)
+        item = _item(short, fallback, now)
+        if item.title or item.text:
+            return item
+        return _refused(line, where, "its text is empty")
     except (
         msgspec.DecodeError,
         UnicodeDecodeError,
@@ -70,13 +75,17 @@ def read(
         RecursionError,
         RecordError,
     ) as error:
-        return Refused(
-            source=where,
-            kind="broken",
-            reason=f"not an item: {error}",
-            sha256=hashlib.sha256(line).hexdigest(),
-            size_bytes=len(line),
-        )
+        return _refused(line, where, str(error))
+
+
+def _refused(line: bytes, where: str, reason: str) -> Refused:
+    return Refused(
+        source=where,
+        kind="broken",
+        reason=f"not an item: {reason}",
+        sha256=hashlib.sha256(line).hexdigest(),
+        size_bytes=len(line),
+    )
 
 
 def _item(short: ShortItem, fallback: Source, now: datetime) -> RawItem:
@@ -94,9 +103,10 @@ def _item(short: ShortItem, fallback: Source, now: datetime) -> RawItem:
             if published.tzinfo
             else published.replace(tzinfo=UTC)
         )
+    publisher = short.publisher or registrable_domain(short.link)
     return RawItem(
-        identities=tuple(_identities(short, source.id)),
-        publisher=short.publisher or registrable_domain(short.link) or source.id,
+        identities=tuple(_identities(short, short.source or publisher)),
+        publisher=publisher or source.id,
         source=source,
         link=public_url(short.link) if short.link else "",
         title=one_line(short.title),
@@ -106,9 +116,10 @@ def _item(short: ShortItem, fallback: Source, now: datetime) -> RawItem:
     )
 
 
-def _identities(short: ShortItem, source: str) -> Iterator[Identity]:
+def _identities(short: ShortItem, scope: str) -> Iterator[Identity]:
     if short.id:
-        yield guid_identity(short.id, source)
+        scope = scope or content_scope(short.title, short.text)
+        yield guid_identity(short.id, scope)
     if link := canonical(short.link):
         yield Identity(kind="link", value=link)
     yield text_identity(short.title, short.text)

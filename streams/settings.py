@@ -150,7 +150,8 @@ class Station(Section, frozen=True, kw_only=True):
     language: str = ""
     #: IANA name; for times in file names.
     timezone: str = "UTC"
-    #: strptime pattern of the recording's start in a file's name (without suffix).
+    #: strptime pattern of the recording's start in a file's name (without suffix);
+    #: without one, a date and time such as 2026-11-05_0700 in it is understood.
     name_pattern: str = ""
     #: Where the audio is, if anywhere; ``{name}`` is the file's name without suffix.
     media_url: str = ""

@@ -24,6 +24,7 @@ from connectors.face import (
     until_stopped,
 )
 from connectors.identities import file_name, file_time
+from connectors.radio import detect
 from connectors.radio.folder import (
     TRANSCRIPT_MAX_BYTES,
     Look,
@@ -216,11 +217,21 @@ class RadioConnector:
                 f"it has {taken.look.size_bytes:,} bytes; "
                 f"a transcript has at most {TRANSCRIPT_MAX_BYTES:,}"
             )
+        if detect.is_empty(taken.data):
+            raise SourceError("it is empty")
         start = start_of(
             station,
             PurePosixPath(name).stem,
             file_time(taken.look.mtime_ns),
         )
+        if station.name_pattern and start.source != "name" and "sha256" not in before:
+            _log.warning(
+                "radio.name_unlike_pattern",
+                source=station.id,
+                file=file_name(name),
+                pattern=station.name_pattern,
+                recorded_from=start.source,
+            )
         takes = int(before.get("take", "1"))
 
         def as_take(number: int) -> tuple[tuple[RawItem, ...], int]:
@@ -287,8 +298,17 @@ def _look_of(position: Mapping[str, str]) -> Look | None:
 def _refusal(station: Station, name: str, taken: Taken, reason: str) -> Refused:
     return Refused(
         source=_cursor_name(station, name),
-        kind="unrecognised" if taken.data is not None else "oversize",
+        kind=_kind(taken.data, name),
         reason=reason,
         sha256=taken.sha256,
         size_bytes=taken.look.size_bytes,
     )
+
+
+def _kind(data: bytes | None, name: str) -> str:
+    """Return what kind of refusal it is that *data*, of the file *name*, meets with."""
+    if data is None:
+        return "oversize"
+    if detect.is_empty(data):
+        return "empty"
+    return "broken" if detect.resembles(data, name) else "unrecognised"

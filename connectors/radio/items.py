@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from connectors.identities import text_identity
+from connectors.identities import GIVEN, text_identity
 from connectors.radio import detect
 from connectors.radio.cut import Piece, cut
+from connectors.radio.formats.cues import Cues
 from streams.records import Identity, RawItem, Recording, Source
 from streams.settings import Station
 
@@ -17,6 +22,14 @@ from streams.settings import Station
 TITLE_WORDS = 10
 #: Outside, a date is no time of a recording: a pattern without a year gives 1900.
 EARLIEST_YEAR, LATEST_YEAR = 1920, 2200
+
+#: 2026-11-05_0700, 2026-11-05T07-00-30 and the like; a Z says that it is in UTC. What
+#: has an offset, or more digits, is something else.
+_DATE_TIME = re.compile(
+    r"(?<!\d)(\d{4}-\d\d-\d\d)[_T -](\d\d)(?:(\d\d)|-(\d\d)(?:-(\d\d))?)"
+    r"(Z(?![A-Za-z]))?(?![\d+])",
+    re.ASCII,
+)
 
 
 class Start(NamedTuple):
@@ -37,20 +50,41 @@ class Transcript(NamedTuple):
 def start_of(station: Station, stem: str, modified: datetime | None) -> Start:
     """Return when the recording began whose file is called *stem* (without suffix).
 
-    By the station's pattern, in its time zone; else when the file was last written.
+    By the station's pattern or, without one, by the date and time in the name, in the
+    station's time zone; else when the file was last written.
     """
-    if station.name_pattern:
-        try:
-            local = datetime.strptime(stem, station.name_pattern)  # noqa: DTZ007 - the zone is the station's
-        except ValueError:
-            local = datetime.min  # noqa: DTZ901 - only compared
-        if _is_believable(local):
-            zone = ZoneInfo(station.timezone)
-            aware = local if local.tzinfo else local.replace(tzinfo=zone)
-            return Start(aware.astimezone(UTC), "name")
+    named = _by_pattern(stem, station.name_pattern) if station.name_pattern else None
+    if not station.name_pattern:
+        named = _by_date_time(stem)
+    if named is not None and _is_believable(named):
+        zone = ZoneInfo(station.timezone)
+        aware = named if named.tzinfo else named.replace(tzinfo=zone)
+        return Start(aware.astimezone(UTC), "name")
     if modified is not None and _is_believable(modified):
         return Start(modified, "mtime")
     return Start(None, "unknown")
+
+
+def _by_pattern(stem: str, pattern: str) -> datetime | None:
+    try:
+        return datetime.strptime(stem, pattern)  # noqa: DTZ007 - the zone is the station's
+    except ValueError:
+        return None
+
+
+def _by_date_time(stem: str) -> datetime | None:
+    """Return the one date and time in *stem*; None if there is none, or several."""
+    found = _DATE_TIME.findall(stem)
+    if len(found) != 1:
+        return None
+    date, hour, minute, dashed, second, utc = found[0]
+    zone = "+00:00" if utc else ""
+    try:
+        return datetime.fromisoformat(
+            f"{date}T{hour}:{minute or dashed}:{second or '00'}{zone}"
+        )
+    except ValueError:
+        return None
 
 
 def _is_believable(moment: datetime) -> bool:
@@ -71,15 +105,37 @@ def read(
     ``name`` names the file within its station: with the piece's number it is the guid,
     so that a corrected file makes revisions. Raises SourceError if it is no transcript.
     """
-    cues = detect.read(data)
-    pieces = cut(cues.segments, words)
-    return Transcript(
-        tuple(
-            _item(piece, f"{name}#{number}", station, start, fetched)
-            for number, piece in enumerate(pieces, 1)
-        ),
-        cues.broken,
+    cues = detect.read(data, name)
+
+    def titled(piece: Piece) -> str:
+        return _title(piece, station, start)
+
+    items = _items(cues, name, station, start, fetched, words, titled)
+    return Transcript(items, cues.broken)
+
+
+def read_given(
+    data: bytes, *, name: str, start: Start, fetched: datetime, words: int
+) -> Transcript:
+    """Return the items of a transcript that was given by hand, of no known station.
+
+    Its words and their times name it: under any file's *name* it is the same, and no
+    other transcript is taken for its correction. Raises SourceError as :func:`read`.
+    """
+    cues = detect.read(data, name)
+    station = Station(id=GIVEN, name=name, folder="")
+    # The title, too, is of the content alone: another one would be another revision.
+    items = _items(
+        cues, _content_name(cues), station, start, fetched, words, _first_words
     )
+    return Transcript(items, cues.broken)
+
+
+def _content_name(cues: Cues) -> str:
+    digest = hashlib.sha256()
+    for one in cues.segments:
+        digest.update(f"{one.start_s} {one.end_s} {one.speaker}\n{one.text}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def withdrawn(
@@ -99,13 +155,29 @@ def withdrawn(
     )
 
 
+def _items(
+    cues: Cues,
+    name: str,
+    station: Station,
+    start: Start,
+    fetched: datetime,
+    words: int,
+    titled: Callable[[Piece], str],
+) -> tuple[RawItem, ...]:
+    return tuple(
+        _item(piece, f"{name}#{number}", station, start, fetched, titled(piece))
+        for number, piece in enumerate(cut(cues.segments, words), 1)
+    )
+
+
 def _item(
-    piece: Piece, name: str, station: Station, start: Start, fetched: datetime
+    piece: Piece,
+    name: str,
+    station: Station,
+    start: Start,
+    fetched: datetime,
+    title: str,
 ) -> RawItem:
-    said_at = None
-    if start.recorded is not None:
-        said_at = start.recorded + timedelta(seconds=piece.segments[0].start_s)
-    title = _title(piece, station, said_at if start.source == "name" else None)
     stem = name.rpartition("#")[0].rpartition("/")[2].rpartition(".")[0]
     return RawItem(
         identities=(
@@ -117,7 +189,7 @@ def _item(
         source=_source(station),
         title=title,
         text=piece.text,
-        published=said_at if start.source == "name" else None,
+        published=_said_at(piece, start),
         fetched=fetched,
         recording=Recording(
             recorded=start.recorded,
@@ -128,13 +200,25 @@ def _item(
     )
 
 
-def _title(piece: Piece, station: Station, said_at: datetime | None) -> str:
+def _said_at(piece: Piece, start: Start) -> datetime | None:
+    """Return when *piece* was on the air; None unless the file's name tells."""
+    if start.recorded is None or start.source != "name":
+        return None
+    return start.recorded + timedelta(seconds=piece.segments[0].start_s)
+
+
+def _title(piece: Piece, station: Station, start: Start) -> str:
+    said_at = _said_at(piece, start)
     if said_at is None:
-        words = piece.text.split(None, TITLE_WORDS)
-        more = len(words) > TITLE_WORDS
-        return " ".join(words[:TITLE_WORDS]) + ("…" if more else "")
+        return _first_words(piece)
     local = said_at.astimezone(ZoneInfo(station.timezone))
     return f"{station.name or station.id}, {local:%Y-%m-%d %H:%M}"
+
+
+def _first_words(piece: Piece) -> str:
+    words = piece.text.split(None, TITLE_WORDS)
+    more = len(words) > TITLE_WORDS
+    return " ".join(words[:TITLE_WORDS]) + ("…" if more else "")
 
 
 def _guid(name: str, station: Station) -> Identity:

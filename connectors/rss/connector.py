@@ -7,6 +7,7 @@ import hashlib
 import random
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -15,6 +16,7 @@ import msgspec
 import structlog
 
 from connectors.face import (
+    Refused,
     SourceStatus,
     load_cursors,
     log_fetch,
@@ -24,7 +26,7 @@ from connectors.face import (
     until_stopped,
 )
 from connectors.http import Document, HttpClient, NotModified, SlowDownError
-from connectors.rss.items import read
+from connectors.rss.items import FeedItems, read
 from connectors.rss.memory import sift
 from connectors.rss.schedule import FIRST_SPREAD_S, delay_s
 from connectors.rss.subscription import Subscription, subscription
@@ -39,7 +41,7 @@ from streams.errors import (
 )
 from streams.log.face import Log
 from streams.pool import Pool
-from streams.records import Cursor, RawItem
+from streams.records import Cursor
 from streams.settings import Feed, Settings
 from streams.text import fingerprint
 
@@ -204,29 +206,43 @@ class RssConnector:
         stop: asyncio.Event,
     ) -> None:
         now = clock.now()
-        items = await _read(document, watched.subscription, now, pool)
+        items, faults = await _read(document, watched.subscription, now, pool)
         memory = watched.cursor.position.get("entries", "")
         sifted = sift(items, memory)
-        cursor = _moved(watched.cursor, document, digest, now, entries=sifted.memory)
+        told = watched.cursor.position.get("refused", "")
+        telling = fingerprint(*faults) if faults else ""
+        refused = [
+            Refused(watched.ident, "broken", fault, digest, len(document.body))
+            for fault in faults
+            if telling != told
+        ]
+        cursor = _moved(
+            watched.cursor,
+            document,
+            digest,
+            now,
+            remembered={"entries": sifted.memory, "refused": telling},
+        )
         # Some feeds carry the time of the request: that alone is not worth a record.
-        moved = bool(sifted.new) or sifted.memory != memory
+        moved = bool(sifted.new) or sifted.memory != memory or telling != told
         published = await publish(
             self._log,
             sifted.new,
             stage=STAGE,
             stop=stop,
             cursor=cursor if moved else None,
+            refused=refused,
         )
         if not published.complete:
             return
         watched.cursor = cursor
         watched.state = "fresh" if sifted.new else "unchanged"
         watched.refused += len(published.refused)
-        watched.published += len(sifted.new) - len(published.refused)
+        watched.published += len(sifted.new) + len(refused) - len(published.refused)
         log_fetch(
             "rss",
             watched.ident,
-            entries=len(items),
+            entries=len(items) + len(refused),
             known=sifted.known,
             published=published,
             detail={"bytes": len(document.body)},
@@ -235,7 +251,7 @@ class RssConnector:
 
 async def _read(
     document: Document, about: Subscription, now: datetime, pool: Pool
-) -> tuple[RawItem, ...]:
+) -> FeedItems:
     try:
         return await pool.run(
             read,
@@ -265,8 +281,8 @@ def _for_url(cursor: Cursor, url: str) -> Cursor:
     named = fingerprint(url)
     if cursor.position.get("url") == named:
         return cursor
-    entries = cursor.position.get("entries", "")
-    return msgspec.structs.replace(cursor, position={"url": named, "entries": entries})
+    kept = {name: cursor.position.get(name, "") for name in ("entries", "refused")}
+    return msgspec.structs.replace(cursor, position={"url": named} | kept)
 
 
 def _moved(
@@ -275,13 +291,12 @@ def _moved(
     digest: str,
     now: datetime,
     *,
-    entries: str | None = None,
+    remembered: Mapping[str, str] | None = None,
 ) -> Cursor:
     position = cursor.position | {
         "etag": document.etag,
         "last_modified": document.last_modified,
         "body": digest,
+        **(remembered or {}),
     }
-    if entries is not None:
-        position["entries"] = entries
     return msgspec.structs.replace(cursor, position=position, updated=now)

@@ -34,3 +34,9 @@ class FeedDocument(NamedTuple):
     link: str
     language: str
     entries: tuple[Entry, ...]
+    #: Where the feed itself lies, as it says.
+    address: str = ""
+    #: What the feed calls itself (Atom's ``id``).
+    ident: str = ""
+    #: The document ends before its markup does.
+    cut_off: bool = False

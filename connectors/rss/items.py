@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
-from connectors.identities import guid_identity, text_identity
+from connectors.identities import (
+    GIVEN,
+    content_scope,
+    guid_identity,
+    text_identity,
+)
 from connectors.rss.document import Entry, FeedDocument
 from connectors.rss.parse import parse
-from connectors.rss.subscription import Subscription
-from connectors.urls import canonical, public_url, registrable_domain
+from connectors.rss.subscription import Subscription, claimed
+from connectors.urls import canonical, public_url
 from streams.records import Identity, RawItem
 
 
@@ -21,18 +27,27 @@ EARLIEST_YEAR = 1991
 FUTURE_MAX = timedelta(days=366)
 
 
+class FeedItems(NamedTuple):
+    """What a feed gave."""
+
+    items: tuple[RawItem, ...]
+    #: Why others of its entries are no items: which, and what is wrong.
+    refused: tuple[str, ...]
+
+
 def read(
     body: bytes,
-    subscription: Subscription,
+    subscription: Subscription | None,
     fetched: datetime,
     *,
     content_type: str = "",
     content_language: str = "",
     url: str = "",
-) -> tuple[RawItem, ...]:
+) -> FeedItems:
     """Return the items of the feed in *body*, in its order.
 
-    What a process pool calls. Raises SourceError if it is no feed.
+    Without a *subscription* the feed is whose it says. What a process pool calls.
+    Raises SourceError if it is no feed.
     """
     document = parse(
         body, content_type=content_type, content_language=content_language, url=url
@@ -41,23 +56,23 @@ def read(
 
 
 def items(
-    document: FeedDocument, subscription: Subscription, fetched: datetime
-) -> tuple[RawItem, ...]:
-    """Return an item for each entry of *document*.
+    document: FeedDocument, subscription: Subscription | None, fetched: datetime
+) -> FeedItems:
+    """Return an item for each entry of *document* that has something in it.
 
     A guid or link that several entries share names none of them, nor does the link of
     the site itself.
     """
-    source = subscription.source
+    about = subscription or claimed(document)
+    source = about.source
     if not source.name:
         source = msgspec.structs.replace(source, name=document.title)
     home = canonical(document.link)
-    publisher = subscription.publisher or registrable_domain(document.link) or source.id
     shared = _shared(document.entries)
-    return tuple(
+    found = tuple(
         RawItem(
             identities=tuple(_identities(entry, source.id, home, shared)),
-            publisher=publisher,
+            publisher=about.publisher,
             source=msgspec.structs.replace(
                 source,
                 language=source.language or entry.language or document.language,
@@ -74,7 +89,27 @@ def items(
             enclosures=entry.enclosures,
         )
         for entry in document.entries
+        if not _is_hollow(entry)
     )
+    return FeedItems(found, tuple(_refused(document)))
+
+
+def _is_hollow(entry: Entry) -> bool:
+    said = entry.title or entry.text or entry.link or entry.enclosures
+    return not (said or entry.withdrawn)
+
+
+def _refused(document: FeedDocument) -> Iterator[str]:
+    written = [entry for entry in document.entries if not entry.withdrawn]
+    for number, entry in enumerate(written, 1):
+        if not _is_hollow(entry):
+            continue
+        if document.cut_off and number == len(written):
+            yield f"entry {number:,}: the document ends inside it"
+        else:
+            # Its place in the document changes with each new entry before it.
+            which = repr(entry.guid) if entry.guid else f"{number:,}"
+            yield f"entry {which}: it has neither title nor text nor link"
 
 
 def _shared(entries: Sequence[Entry]) -> frozenset[tuple[str, str]]:
@@ -92,7 +127,8 @@ def _identities(
 ) -> Iterator[Identity]:
     if entry.guid:
         unique = ("guid", entry.guid) not in shared
-        yield guid_identity(entry.guid, source, usable=unique)
+        scope = source if source != GIVEN else content_scope(entry.title, entry.text)
+        yield guid_identity(entry.guid, scope, usable=unique)
     if link := canonical(entry.link):
         usable = ("link", link) not in shared and link != home
         yield Identity(kind="link", value=link, usable=usable)

@@ -38,6 +38,7 @@ def parse(body: bytes) -> FeedDocument:
         link=_text(feed, "home_page_url"),
         language=language,
         entries=tuple(_entry(item, language) for item in _dicts(feed.get("items"))),
+        address=_text(feed, "feed_url"),
     )
 
 

@@ -15,13 +15,15 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from xml.parsers.expat import errors as expat_errors
+from xml.sax import SAXParseException
 
 import feedparser
 
 from connectors.markup import one_line, tidy, to_text
 from connectors.rss import jsonfeed, tombstones
 from connectors.rss.document import Entry, FeedDocument
-from connectors.urls import joined
+from connectors.urls import canonical, joined
 from streams.errors import SourceError
 from streams.records import Enclosure
 
@@ -37,6 +39,15 @@ _ALTERNATE = re.compile(
 _HTML = re.compile(rb"<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _ROOT = re.compile(rb"\A\s*<\?xml\b.*?<([A-Za-z][\w.:-]*)", re.DOTALL)
 _LOOKED_AT = 100_000
+#: What an XML parser says at the end of a document that is not over.
+_CUT_OFF = frozenset(
+    {
+        expat_errors.XML_ERROR_NO_ELEMENTS,
+        expat_errors.XML_ERROR_UNCLOSED_TOKEN,
+        expat_errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+        expat_errors.XML_ERROR_PARTIAL_CHAR,
+    }
+)
 
 
 def parse(
@@ -74,8 +85,13 @@ def parse(
         link=link,
         language=_text(channel.get("language")),
         # Feedparser resolves what is relative to an address that it knows.
-        entries=tuple(e._replace(link=joined(link, e.link)) for e in entries)
+        entries=tuple(
+            e._replace(link=joined(link, e.link)) if e.link else e for e in entries
+        )
         + tombstones.parse(body),
+        address=_address(channel),
+        ident=_text(channel.get("id")),
+        cut_off=_is_cut_off(parsed.get("bozo_exception")),
     )
 
 
@@ -92,6 +108,17 @@ def _instead(body: bytes) -> str:
     return f"it is {what}no feed that is known: RSS, RDF, Atom or JSON Feed"
 
 
+def _is_cut_off(fault: object) -> bool:
+    return isinstance(fault, SAXParseException) and fault.getMessage() in _CUT_OFF
+
+
+def _address(channel: Mapping[str, Any]) -> str:
+    links = channel.get("links") or ()
+    return next(
+        (_text(one.get("href")) for one in links if one.get("rel") == "self"), ""
+    )
+
+
 def _entry(entry: Mapping[str, Any], *, atom: bool) -> Entry:
     published = _moment(entry, "published_parsed")
     updated = _moment(entry, "updated_parsed")
@@ -100,7 +127,7 @@ def _entry(entry: Mapping[str, Any], *, atom: bool) -> Entry:
         published, updated = updated, None
     return Entry(
         guid=_text(entry.get("id")),
-        link=_text(entry.get("link")),
+        link=_link(entry),
         title=one_line(_plain(entry, "title")),
         text=_body(entry),
         published=published,
@@ -112,6 +139,13 @@ def _entry(entry: Mapping[str, Any], *, atom: bool) -> Entry:
         enclosures=_enclosures(entry),
         language=_text((entry.get("title_detail") or {}).get("language")),
     )
+
+
+def _link(entry: Mapping[str, Any]) -> str:
+    """Return the entry's link; no guid that feedparser took for one, but is no address."""
+    link = _text(entry.get("link"))
+    is_guid = entry.get("guidislink") and link == _text(entry.get("id"))
+    return "" if is_guid and not canonical(link) else link
 
 
 def _body(entry: Mapping[str, Any]) -> str:

@@ -1,12 +1,18 @@
-"""A feed as configured, with everything filled in that has a default."""
+"""Whose a feed is: as configured, or as it says itself where nobody configured it."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from connectors.identities import GIVEN, is_worldwide
+from connectors.rss.document import FeedDocument
 from connectors.urls import public_url, registrable_domain
 from streams.records import Source
 from streams.settings import Feed
+
+
+#: So much of a feed's title tells it from others of its site.
+TITLE_MAX = 100
 
 
 class Subscription(NamedTuple):
@@ -19,7 +25,7 @@ class Subscription(NamedTuple):
 def subscription(feed: Feed) -> Subscription:
     """Return what *feed* means; its id and publisher default to what its URL says."""
     url = public_url(feed.url)
-    ident = feed.id or url.partition("://")[2] or url
+    ident = feed.id or _bare(url)
     return Subscription(
         Source(
             connector="rss",
@@ -31,3 +37,47 @@ def subscription(feed: Feed) -> Subscription:
         ),
         feed.publisher or registrable_domain(feed.url) or ident,
     )
+
+
+def claimed(document: FeedDocument) -> Subscription:
+    """Return whose *document* is by what it says: never by where it was read.
+
+    The publisher is the site's domain, else the feed's, else the one that all entries
+    link to, else what the feed calls itself, else :data:`~connectors.identities.GIVEN`.
+    """
+    return Subscription(
+        Source(connector="ingest", id=_ident(document)),
+        registrable_domain(document.link)
+        or registrable_domain(document.address)
+        or _linked(document)
+        or _called(document)
+        or GIVEN,
+    )
+
+
+def _ident(document: FeedDocument) -> str:
+    """Return what tells the feed from others, also from those of the same site."""
+    if registrable_domain(document.address):
+        return f"{GIVEN}/{_bare(public_url(document.address))}"
+    if is_worldwide(document.ident):
+        return f"{GIVEN}/{_bare(public_url(document.ident))}"
+    if registrable_domain(document.link):
+        site = _bare(public_url(document.link))
+        return f"{GIVEN}/{site} {document.title[:TITLE_MAX]}".rstrip()
+    return GIVEN
+
+
+def _linked(document: FeedDocument) -> str:
+    domains = {registrable_domain(entry.link) for entry in document.entries}
+    domains.discard("")
+    return domains.pop() if len(domains) == 1 else ""
+
+
+def _called(document: FeedDocument) -> str:
+    if not is_worldwide(document.ident):
+        return ""
+    return registrable_domain(document.ident) or document.ident
+
+
+def _bare(url: str) -> str:
+    return url.partition("://")[2] or url

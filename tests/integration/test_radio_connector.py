@@ -180,6 +180,39 @@ async def test_what_is_no_transcript_is_a_dead_letter_once(tmp_path: Path) -> No
         assert about["size_bytes"] == 16
 
 
+async def test_an_empty_file_is_refused_as_that_until_something_is_in_it(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "radio"
+    async with embedded_log(tmp_path) as log:
+        connector = watching(folder, log)
+        async with running(connector):
+            drop(folder, "2026-11-05_0700.srt", "\ufeff\n")
+            await until(lambda: settled(connector, 0, 1))
+            drop(folder, "2026-11-05_0700.srt", srt(SENTENCES[:1]))
+            await until(lambda: settled(connector, 1, 1))
+        (letter,) = await records(log, DEADLETTERS.name)
+        assert letter.header("ww_kind") == "empty"
+
+
+async def test_a_name_unlike_the_pattern_is_said_once(tmp_path: Path) -> None:
+    folder = tmp_path / "radio"
+    async with embedded_log(tmp_path) as log:
+        connector = watching(folder, log)
+        with capture_logs() as lines:
+            async with running(connector):
+                drop(folder, "evening.srt", srt(SENTENCES[:2]))
+                drop(folder, "2026-11-05_0700.srt", srt(SENTENCES[3:4]))
+                await until(lambda: settled(connector, 2))
+                drop(folder, "evening.srt", srt(SENTENCES[:3]))
+                await until(lambda: settled(connector, 3))
+        said = [one for one in lines if one["event"] == "radio.name_unlike_pattern"]
+        assert [(one["log_level"], one["file"]) for one in said] == [
+            ("warning", "evening.srt")
+        ]
+        assert said[0]["recorded_from"] == "mtime"
+
+
 async def test_a_broken_cue_costs_that_cue_and_is_counted(tmp_path: Path) -> None:
     folder = tmp_path / "radio"
     async with embedded_log(tmp_path) as log:

@@ -142,6 +142,21 @@ async def test_only_what_is_new_or_changed_is_published_again(tmp_path: Path) ->
         assert items[-1].text == "as it is now"
 
 
+async def test_an_entry_with_nothing_in_it_is_a_dead_letter_once(
+    tmp_path: Path,
+) -> None:
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        paper.items.append("<item><guid isPermaLink='false'>hollow</guid></item>")
+        connector = reading(paper, log)
+        async with running(connector):
+            await until(lambda: of(connector, "published")() == 2)
+            paper.items.insert(0, item(3))
+            await until(lambda: of(connector, "published")() == 3)
+        assert connector.statuses()[0].refused == 1
+        (letter,) = await records(log, DEADLETTERS.name)
+        assert "entry 'hollow'" in letter.header("ww_reason")
+
+
 async def test_an_oversized_item_is_a_dead_letter_once(tmp_path: Path) -> None:
     async with a_paper() as paper, embedded_log(tmp_path) as log:
         paper.items = [item(1, "x" * RAW_MAX_BYTES), item(2)]

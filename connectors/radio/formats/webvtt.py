@@ -22,7 +22,7 @@ _LINE_BREAKS = re.compile(r"\r\n|\r|\n")
 _TIMESTAMP = r"(?:(\d{2,4}):)?([0-5]\d):([0-5]\d)\.(\d{3})"
 _SPACE = r"[ \t\f]*"
 #: Section 6.3, "collect WebVTT cue timings and settings".
-_TIMINGS = re.compile(
+TIMES = re.compile(
     rf"{_SPACE}{_TIMESTAMP}{_SPACE}-->{_SPACE}{_TIMESTAMP}(?:[ \t\f].*)?", re.ASCII
 )
 #: In two steps, so that no "<" is looked at twice, whatever follows it.
@@ -50,7 +50,7 @@ def parse(text: str) -> Cues:
     segments: list[Segment] = []
     broken = 0
     for block in _blocks(_LINE_BREAKS.split(text.replace("\0", "\ufffd"))):
-        matched = _TIMINGS.fullmatch(block.times)
+        matched = TIMES.fullmatch(block.times)
         if matched is None:
             broken += 1
             continue

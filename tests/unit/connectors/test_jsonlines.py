@@ -14,7 +14,7 @@ from streams.records import Identity, RawItem, Source
 
 
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
-FALLBACK = Source(connector="ingest", id="ingest/x.jsonl")
+FALLBACK = Source(connector="ingest", id="ingest", name="x.jsonl")
 
 
 def read(line: bytes) -> RawItem | Refused:
@@ -40,7 +40,7 @@ def test_a_whole_item_comes_back_as_it_is() -> None:
 
 def test_the_short_form_needs_a_text_only() -> None:
     item = short(text="Quinze chauffeurs ont été tués près de Kayes jeudi.")
-    assert (item.publisher, item.source) == ("ingest/x.jsonl", FALLBACK)
+    assert (item.publisher, item.source) == ("ingest", FALLBACK)
     assert item.fetched == NOW
     assert [one.kind for one in item.identities if one.usable] == ["text"]
 
@@ -62,9 +62,28 @@ def test_the_short_form_may_say_more() -> None:
 
 
 @pytest.mark.parametrize(
+    ("named", "counts"),
+    [
+        ({}, False),
+        ({"source": "desk"}, True),
+        ({"publisher": "p"}, True),
+        ({"link": "https://e.org/a"}, True),
+        ({"id": "urn:desk:item:7"}, True),
+    ],
+)
+def test_an_id_counts_within_what_the_line_names(
+    named: dict[str, str], *, counts: bool
+) -> None:
+    guids = {short(**{"id": "7", "text": t} | named).identities[0] for t in "ab"}
+    assert len(guids) == (1 if counts else 2)
+
+
+@pytest.mark.parametrize(
     ("line", "reason"),
     [
         (b"{", "not an item"),
+        (b'{"text": ""}', "its text is empty"),
+        (b'{"text": " \\n ", "id": "7"}', "its text is empty"),
         (b'{"title": "no text"}', "text"),
         (b'{"text": 7}', "text"),
         (b'{"text": "t", "titel": "t"}', "titel"),

@@ -41,6 +41,43 @@ def test_the_name_tells_when_it_was_recorded_else_the_file_does(
     assert start_of(STATION, stem, NOW) == expected
 
 
+@pytest.mark.parametrize(
+    ("stem", "local"),
+    [
+        ("2026-11-05_0700", "07:00"),
+        ("2026-11-05 07-00", "07:00"),
+        ("2026-11-05T07-00-30", "07:00:30"),
+        ("2026-11-05-0700-part2", "07:00"),
+        ("kayes-2026-11-05_0700-journal", "07:00"),
+        ("2026-11-05T0700Z", "08:00"),
+        ("2026-11-05_0700Zamfara", "07:00"),
+        ("2026-11-05", None),
+        ("2026-11-05_7", None),
+        ("2026-11-05_070", None),
+        ("2026-11-05_07000", None),
+        ("2026-11-05_2500", None),
+        ("2026-13-05_0700", None),
+        ("12026-11-05_0700", None),
+        ("2026-11-05T0700+0100", None),
+        ("2026-11-05_0700-2026-11-05_0800", None),
+        ("9999-11-05_0700", None),
+    ],
+)
+def test_without_a_pattern_one_date_and_time_in_the_name_is_understood(
+    stem: str, local: str | None
+) -> None:
+    station = Station(id="s", folder="f", timezone="Africa/Lagos")
+    expected = Start(NOW, "mtime")
+    if local is not None:
+        moment = datetime.fromisoformat(f"2026-11-05T{local}+01:00")
+        expected = Start(moment.astimezone(UTC), "name")
+    assert start_of(station, stem, NOW) == expected
+
+
+def test_with_a_pattern_the_pattern_alone_counts() -> None:
+    assert start_of(STATION, "2026-11-05_0700", NOW) == Start(NOW, "mtime")
+
+
 def test_a_pattern_without_a_date_tells_nothing() -> None:
     station = Station(id="s", folder="f", name_pattern="%H%M")
     assert start_of(station, "0700", None) == Start(None, "unknown")

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.rss.subscription import subscription
 from connectors.urls import canonical
-from streams.settings import Settings, load
+from streams.settings import Settings, Station, load
 
 
 SHIPPED = Path(__file__).parents[3] / "wirewatch.toml"
@@ -37,6 +37,12 @@ def test_no_two_feeds_are_one(settings: Settings) -> None:
 def test_every_scalar_setting_is_shown_with_its_default() -> None:
     shown = tomllib.loads(SHIPPED.read_text("utf-8"))
     assert _missing(Settings, shown) == []
+
+
+def test_a_setting_that_has_a_default_is_shown_with_it_for_a_station_too() -> None:
+    (station,) = tomllib.loads(SHIPPED.read_text("utf-8"))["radio"]["stations"]
+    named = {"id", "name", "folder"}
+    assert set(_missing(Station, station)) == named
 
 
 def _missing(kind: Any, shown: dict[str, Any]) -> list[str]:

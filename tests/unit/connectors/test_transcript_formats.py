@@ -93,6 +93,37 @@ def test_srt_as_players_read_it() -> None:
 
 
 @pytest.mark.parametrize(
+    "times",
+    [
+        "00:00:99,000 --> 00:0",
+        "00:00:99,000 --> 00:01:40,000",
+        "00:61:00,000 --> 00:62:00,000",
+        "00:00:09,000 --> 00:0",
+        "00:00:09,000 -",
+        "00:00:09,000 -> 00:00:10,000",
+        "00:00:0",
+    ],
+)
+def test_malformed_times_cost_the_cue_and_are_never_said(times: str) -> None:
+    whole = "1\n00:00:01,000 --> 00:00:02,000\nkept\n\n2\n"
+    assert srt.parse(f"{whole}{times}") == srt.parse(f"{whole}{times}\nlost\n\n")
+    cues = srt.parse(f"{whole}{times}\nlost\n\n3\n00:00:11,000 --> 00:00:12,000\nalso")
+    assert [one.text for one in cues.segments] == ["kept", "also"]
+    assert cues.broken == 1
+
+
+def test_the_number_of_a_cue_that_was_cut_off_is_not_said() -> None:
+    for end in ("\n\n2", "\n\n2\n\n"):
+        cues = srt.parse(f"1\n00:00:01,000 --> 00:00:02,000\nkept{end}")
+        assert [one.text for one in cues.segments] == ["kept"]
+        assert cues.broken == 1
+    ((said,), broken) = srt.parse(
+        "1\n00:00:01,000 --> 00:00:02,000\nthe answer is\n42\n"
+    )
+    assert (said.text, broken) == ("the answer is 42", 0)
+
+
+@pytest.mark.parametrize(
     ("parse", "text"), [(webvtt.parse, VTT), (srt.parse, SRT)], ids=["webvtt", "srt"]
 )
 @pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"])
@@ -172,6 +203,8 @@ def test_words_after_a_tag_that_is_never_closed_are_kept() -> None:
 def test_a_long_line_of_blanks_costs_no_time() -> None:
     detect.recognise(b" \n" * 100_000)
     srt.parse(" " * 1_000_000 + "-->" + " " * 1_000_000)
+    srt.parse("\n1\n0:0" + " " * 1_000_000 + "x" + "\n\n1\n" * 100_000)
+    detect.resembles(b" " * 1_000_000 + b"1" * 1_000_000, "")
     webvtt.parse("WEBVTT\n\n" + " " * 1_000_000 + "-->" + "<" * 100_000)
 
 
@@ -193,8 +226,16 @@ def test_what_is_no_transcript_says_so_and_silence_is_one() -> None:
     assert detect.read(b"WEBVTT\n") == ((), 0)
     with pytest.raises(SourceError, match="no transcript that is known"):
         detect.read(b"notes from the meeting")
-    with pytest.raises(SourceError, match="none of its 1 cues"):
-        detect.read(b"WEBVTT\n\n0:0 --> 0:1\nlost")
+    for data in (
+        b"WEBVTT\n\n0:0 --> 0:1\nlost",
+        b"1\n\n00:00:01;0 --> 00:00:02;0\nlost",
+        b"WEBVTT\n00:01.000 --> 00:02.000\n0:0 --> 0:1\nthe one before is silent",
+    ):
+        with pytest.raises(SourceError, match=r"is a transcript.* in line 3: '0"):
+            detect.read(data)
+    with pytest.raises(SourceError, match="called a transcript, but there is no cue"):
+        detect.read(b"notes from the meeting", "notes.srt")
+    assert not detect.resembles(b"<!-- a comment of 2026 -->", "page.html")
 
 
 @pytest.mark.timeout(20)
