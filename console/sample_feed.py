@@ -9,7 +9,7 @@ from datetime import datetime
 
 from connectors.face import SourceStatus
 from console.publishing import Given, give
-from console.sample import paths
+from console.sample import paths, with_stations
 from streams import clock
 from streams.log.face import Log
 from streams.records import Source
@@ -20,7 +20,7 @@ class SampleFeed:
     """See :class:`connectors.face.Connector`; it ends when all has been read."""
 
     def __init__(self, settings: Settings, log: Log) -> None:
-        self._settings = settings
+        self._settings = with_stations(settings)
         self._log = log
         self._sources: dict[str, Source] = {}
         self._published: Counter[str] = Counter()
