@@ -45,8 +45,6 @@ from streams.topics import (
 URI_SAFE = "/:@!$&'()*+,;=~"
 
 ORIGIN = "ww_origin"
-#: Marks a record that a replay or a retry wrote, not the live flow.
-REPLAY = "ww_replay"
 
 #: What a dead letter's headers say, beside those that the record came with.
 DEAD_REASON = "ww_reason"
