@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from collections.abc import Iterator
 
@@ -20,6 +21,12 @@ pytest_plugins = ["tests.servers.plugin"]
 if settings.get_current_profile_name() != "ci":
     settings.register_profile("wirewatch", deadline=None)
     settings.load_profile("wirewatch")
+
+
+# A shell that starts a test run in the background has it ignore SIGINT, and what the
+# tests start would inherit that: Ctrl-C is among the things that they try.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
