@@ -30,8 +30,9 @@ Faust's private methods are overridden here, so faust-streaming is pinned and
 ``tests/integration/delivery/`` covers each rule: rule 1 ``getmany``; rule 2
 ``callback`` (wrapped), ``ack``, ``_new_offset``, ``_should_commit``,
 ``_filter_tps_with_pending_acks``, ``_add_gap``, ``_commit``; rule 3 ``perform_seek``,
-``resume_flow``, ``getmany``, ``_read_offset``. Besides: ``_wait_next_records`` (Faust pauses a whole
-second when its buffers are full) and ``wait_empty`` (Faust waits for ever).
+``resume_flow``, ``getmany``, ``_read_offset``. Besides: ``on_buffer_full`` (Faust would
+starve a partition) and ``wait_empty`` (Faust waits for ever); rule 4
+``_wait_next_records``.
 """
 
 from __future__ import annotations
@@ -61,7 +62,6 @@ from streams.log.face import Output
 log = structlog.get_logger(__name__)
 
 MAX_BATCH = 500  # records in one carrier
-FULL_BUFFER_PAUSE_S = 0.01
 DRAIN_S = 3.0  # how long a stop or a rebalance waits for batches being worked on
 LINGER_S = 0.005
 #: A fetch of at least so many records needs no linger: batches are large already.
@@ -139,7 +139,6 @@ class BatchConsumer:
     should_stop: bool
     _acked: dict[TP, Any]
     _acked_index: dict[TP, Any]
-    _buffered_partitions: set[TP]
     _committed_offset: dict[TP, int]
     _unacked_messages: set[Any]
     _waiting_for_ack: Any
@@ -288,13 +287,14 @@ class BatchConsumer:
 
     # -- fetching ----------------------------------------------------------------------
 
+    def on_buffer_full(self, tp: TP) -> None:
+        """Do nothing: a full buffer holds up the delivery, and so the next fetch.
+
+        Faust leaves *tp* out of the fetches until there is room. All partitions share
+        one buffer here: the same one would be left out each time, and starve.
+        """
+
     async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:
-        """While a buffer is full its partitions are left out: ask again soon."""
-        if self._buffered_partitions and self.flow_active:
-            timeout = FULL_BUFFER_PAUSE_S
-            if not self._get_active_partitions():  # type: ignore[attr-defined]
-                await asyncio.sleep(timeout)
-                return None, None
         await self._linger()
         fetched, active = await super()._wait_next_records(timeout)  # type: ignore[misc]
         if fetched and sum(map(len, fetched.values())) < LINGER_RECORDS:
@@ -337,7 +337,7 @@ class BatchConsumer:
         batches: list[_Batch] = []
         for partition, records in fetched.items():
             tp = TP(partition.topic, partition.partition)
-            if active is not None and tp not in active | self._buffered_partitions:
+            if active is not None and tp not in active:
                 continue
             if tp.topic in self.transport.batch_topics:
                 batches.append((tp, records))
