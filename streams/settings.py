@@ -168,6 +168,19 @@ class Radio(Section, frozen=True, kw_only=True):
     stations: tuple[Station, ...] = ()
 
 
+class Monitor(Section, frozen=True, kw_only=True):
+    """Metrics and health over HTTP, for machines that watch."""
+
+    #: HOST:PORT, port 0 for any that is free; empty: off.
+    listen: str = ""
+
+
+class Logs(Section, frozen=True, kw_only=True):
+    """The log lines of ``run``, ``connect`` and ``worker``."""
+
+    format: Literal["text", "json"] = "text"
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """Everything a process needs to know before it starts."""
 
@@ -182,6 +195,8 @@ class Settings(Section, frozen=True, kw_only=True):
     elasticsearch: Elasticsearch = Elasticsearch()
     annotate: Annotate = Annotate()
     http: Http = Http()
+    monitor: Monitor = Monitor()
+    logs: Logs = Logs()
     rss: Rss = Rss()
     radio: Radio = Radio()
 

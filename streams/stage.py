@@ -24,6 +24,7 @@ import asyncio
 import time
 import traceback
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ from streams.errors import (
 )
 from streams.log.delivery import Part
 from streams.log.face import Output, Record, check_size
+from streams.tally import Tally
 from streams.topics import Topic
 
 
@@ -55,6 +57,8 @@ PAUSE_FIRST_S = 0.1
 PAUSE_MAX_S = 5.0
 LEASE_LOOK_S = 0.1
 LEASE_SAY_S = 60.0
+#: Of the seconds that a batch took, waiting included.
+BATCH_BOUNDS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 #: What can pass by waiting: our own word for it, and the system's.
 PASSING = (TransientError, OSError, MemoryError)
 
@@ -115,10 +119,38 @@ class Progress:
     """How a stage is doing, for whoever watches."""
 
     handled: int = 0
+    outputs: int = 0
     refused: int = 0
+    #: By kind.
+    refusals: Counter[str] = field(default_factory=Counter)
+    #: By what was tried again.
+    retries: Counter[str] = field(default_factory=Counter)
+    batches_s: Tally = field(default_factory=lambda: Tally(BATCH_BOUNDS_S))
     #: Why it waits; '' while it works.
     waiting: str = ""
+    #: On the monotonic clock; of use while it waits.
+    waiting_since_s: float = 0.0
     refusals_in_a_row: int = 0
+    #: How many entries its table holds; None without a table.
+    entries: Callable[[], int] | None = None
+    #: Seconds since the group's coordinator was heard; None on a log without a lease.
+    lease_age_s: Callable[[], float | None] = lambda: None
+
+    def count(
+        self, handled: int, outputs: int, refused: Sequence[str], took_s: float
+    ) -> None:
+        """Count a batch that is stored; ``refused`` has the kind of each refusal."""
+        self.handled += handled
+        self.outputs += outputs
+        self.refused += len(refused)
+        self.refusals.update(refused)
+        self.batches_s.add(took_s)
+
+    def waits(self, reason: str) -> None:
+        """Note that it waits, and why; the time counts from when it began to."""
+        if not self.waiting:
+            self.waiting_since_s = time.monotonic()
+        self.waiting = reason
 
 
 class Overlay(Mapping[bytes, bytes]):
@@ -227,7 +259,7 @@ class _Loop:
         self._prefix = prefix
         self._now = now
         self._kinds = {topic.name: topic.record for topic in stage.sources}
-        self.progress = Progress()
+        self.progress = Progress(lease_age_s=self._lease_age_s)
         self._table: Any = None
         if stage.table is not None:
             table = stage.table.name.removesuffix("-changelog").rsplit("-", 1)[1]
@@ -239,6 +271,7 @@ class _Loop:
             )
             changelog = self._table.changelog_topic_name
             assert changelog == prefix + stage.table.name, changelog
+            self.progress.entries = lambda: len(self._table.data)
 
     async def work_on(self, parts: Sequence[Part], message: Any) -> None:
         """Handle a batch and store what comes of it; then it may be acked."""
@@ -262,17 +295,17 @@ class _Loop:
             )
         if self._table is not None:
             _apply(overlay, self._table.data)
-        refused = sum(isinstance(one, Refusal) for one in outcomes)
-        self.progress.handled += len(records)
-        self.progress.refused += refused
+        kinds = [one.kind for one in outcomes if isinstance(one, Refusal)]
+        took_s = time.monotonic() - started
+        self.progress.count(len(records), len(outputs) - len(kinds), kinds, took_s)
         log.debug(
             "batch",
             stage=self._stage.name,
             upto=[str(self._record(part.records[-1]).position) for part in parts],
             records=len(records),
-            outputs=len(outputs) - refused,
-            refused=refused,
-            ms=round((time.monotonic() - started) * 1000, 1),
+            outputs=len(outputs) - len(kinds),
+            refused=len(kinds),
+            ms=round(took_s * 1000, 1),
         )
 
     def _record(self, raw: Any) -> Record:
@@ -388,6 +421,8 @@ class _Loop:
             "refused",
             stage=self._stage.name,
             at=str(record.position),
+            origin=events.origin_of(record),
+            id=record.header("ce_subject"),
             kind=refusal.kind,
             reason=refusal.reason,
         )
@@ -406,6 +441,10 @@ class _Loop:
             for partition, key, value in overlay.written
         ]
 
+    def _lease_age_s(self) -> float | None:
+        age_s: float | None = self._app.consumer.lease_age_s()
+        return age_s
+
     async def _lease(self, message: Any) -> None:
         """Return while the partition is ours for certain; wait until that is known."""
         consumer = self._app.consumer
@@ -418,7 +457,7 @@ class _Loop:
                 raise Abandoned
             if consumer.lease_is_fresh():
                 return
-            self.progress.waiting = "the brokers have not heard of us lately"
+            self.progress.waits("the brokers have not heard of us lately")
             if time.monotonic() - said_at >= LEASE_SAY_S:
                 said_at = time.monotonic()
                 log.warning(
@@ -441,7 +480,8 @@ class _Loop:
                 return result
             if message.generation_id != self._app.consumer_generation_id:
                 raise Abandoned
-            self.progress.waiting = reason
+            self.progress.waits(reason)
+            self.progress.retries[what] += 1
             log.warning(
                 "waiting", stage=self._stage.name, reason=reason, again_in_s=pause_s
             )

@@ -185,6 +185,10 @@ class BatchConsumer:
         """Whether nobody else can have been given our partitions."""
         return True
 
+    def lease_age_s(self) -> float | None:
+        """Return how long ago it was confirmed that they are ours; None if it always is."""
+        return None
+
     def ack(self, message: Any) -> bool:
         """Count what *message* carries as done."""
         if message.acked:

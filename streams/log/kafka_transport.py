@@ -105,8 +105,12 @@ class Consumer(BatchConsumer, faust_kafka.Consumer):
 
     def lease_is_fresh(self) -> bool:
         """Whether the coordinator heard of us so lately that it cannot have let us go."""
-        age_s = time.monotonic() - self._thread.heard_at
-        return age_s < self.app.conf.broker_session_timeout - LEASE_MARGIN_S
+        limit_s = self.app.conf.broker_session_timeout - LEASE_MARGIN_S
+        return self.lease_age_s() < limit_s
+
+    def lease_age_s(self) -> float:
+        """Return how long ago the coordinator heard of us."""
+        return time.monotonic() - self._thread.heard_at
 
 
 class Producer(faust_kafka.Producer):
