@@ -21,6 +21,7 @@ from collections.abc import (
 )
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
@@ -58,6 +59,14 @@ class SourceStatus(NamedTuple):
     refused: int
     #: Of the last attempt; '' when it went well.
     last_error: str
+    #: Since the connector was started: looks by outcome (new, unchanged, failed).
+    looks: Mapping[str, int] = MappingProxyType({})
+    #: Entries that were published before.
+    known: int = 0
+    #: By kind.
+    refusals: Mapping[str, int] = MappingProxyType({})
+    #: When it is looked at next; long past while a look hangs. None: not before long.
+    due: datetime | None = None
 
 
 class Connector(Protocol):

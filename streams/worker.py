@@ -41,6 +41,8 @@ class Worker:
         self._names = tuple(stages)
         #: How each stage is doing, by its name; filled when ``run`` has started them.
         self.progress: dict[str, Progress] = {}
+        #: Seconds from a source's reading of an item to the index.
+        self.delays_s = index.delays()
 
     async def run(
         self, stop: asyncio.Event, *, ready: asyncio.Event | None = None
@@ -72,7 +74,7 @@ class Worker:
             return correlate.stage()
         search = await stack.enter_async_context(open_index(self._settings))
         await patiently("search index", search.prepare, stop)
-        return index.stage(search)
+        return index.stage(search, self.delays_s)
 
 
 async def patiently(

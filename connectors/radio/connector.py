@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -60,6 +61,9 @@ class _Watched:
     last_error: str = ""
     published: int = 0
     refused: int = 0
+    looks: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    due: datetime | None = None
 
     @property
     def folder(self) -> Path:
@@ -112,16 +116,25 @@ class RadioConnector:
                 published=watched.published,
                 refused=watched.refused,
                 last_error=watched.last_error,
+                looks=watched.looks,
+                refusals=watched.refusals,
+                due=watched.due,
             )
             for watched in self._watched
         ]
 
     async def _watch(self, watched: _Watched, stop: asyncio.Event) -> None:
+        interval = timedelta(seconds=self._settings.interval_s)
         while True:
+            before = watched.published
+            watched.due = clock.now()
             try:
                 await self._look(watched, stop)
             except OSError as error:
                 watched.failed(f"{watched.folder}: {error.strerror or error}")
+            new = "new" if watched.published > before else "unchanged"
+            watched.looks["failed" if watched.last_error else new] += 1
+            watched.due = clock.now() + interval
             if await pause(stop, self._settings.interval_s):
                 return
 
@@ -190,6 +203,7 @@ class RadioConnector:
         watched.taken[name] = taken.look
         watched.state, watched.last_good = "fresh", now
         watched.refused += len(published.refused)
+        watched.refusals.update(one.kind for one in published.refused)
         watched.published += len(items) + len(refused) - len(published.refused)
         log_fetch(
             "radio",

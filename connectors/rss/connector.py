@@ -9,7 +9,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
@@ -67,6 +67,10 @@ class _Watched:
     failures: int = 0
     published: int = 0
     refused: int = 0
+    known: int = 0
+    looks: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    due: datetime | None = None
     host: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -132,6 +136,10 @@ class RssConnector:
                 published=watched.published,
                 refused=watched.refused,
                 last_error=watched.last_error,
+                looks=watched.looks,
+                known=watched.known,
+                refusals=watched.refusals,
+                due=watched.due,
             )
             for watched in self._watched
         ]
@@ -144,7 +152,7 @@ class RssConnector:
             watched.feed.interval_s or settings.interval_s, settings.interval_min_s
         )
         spread_s = min(FIRST_SPREAD_S, interval_s) if len(self._watched) > 1 else 0.0
-        stopped = await pause(stop, self._rng.uniform(0, spread_s))
+        stopped = await _pause(watched, self._rng.uniform(0, spread_s), stop)
         while not stopped:
             retry_after_s = await self._attempt(watched, http, pool, stop)
             wait_s = delay_s(
@@ -153,7 +161,7 @@ class RssConnector:
                 retry_after_s=retry_after_s,
                 rng=self._rng,
             )
-            stopped = await pause(stop, wait_s)
+            stopped = await _pause(watched, wait_s, stop)
 
     async def _attempt(
         self, watched: _Watched, http: HttpClient, pool: Pool, stop: asyncio.Event
@@ -163,6 +171,7 @@ class RssConnector:
             await self._poll(watched, http, pool, stop)
         except (SourceError, SourceUnavailableError, PoolCallError) as error:
             watched.failures += 1
+            watched.looks["failed"] += 1
             watched.state, watched.last_error = "failing", str(error)
             _log.warning(
                 "rss.failed",
@@ -171,6 +180,7 @@ class RssConnector:
                 error=watched.last_error,
             )
             return error.retry_after_s if isinstance(error, SlowDownError) else 0.0
+        watched.looks["new" if watched.state == "fresh" else "unchanged"] += 1
         watched.failures, watched.last_error = 0, ""
         watched.last_good = clock.now()
         return 0.0
@@ -238,6 +248,8 @@ class RssConnector:
         watched.cursor = cursor
         watched.state = "fresh" if sifted.new else "unchanged"
         watched.refused += len(published.refused)
+        watched.refusals.update(one.kind for one in published.refused)
+        watched.known += sifted.known
         watched.published += len(sifted.new) + len(refused) - len(published.refused)
         log_fetch(
             "rss",
@@ -247,6 +259,11 @@ class RssConnector:
             published=published,
             detail={"bytes": len(document.body)},
         )
+
+
+async def _pause(watched: _Watched, seconds: float, stop: asyncio.Event) -> bool:
+    watched.due = clock.now() + timedelta(seconds=seconds)
+    return await pause(stop, seconds)
 
 
 async def _read(

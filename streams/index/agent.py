@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mappings.face import Refused, SearchIndex
+from mappings.face import Fate, Refused, SearchIndex, Stored
+from streams import clock
+from streams.records import Item
 from streams.stage import Decision, Outcome, Received, Refusal, Stage
+from streams.tally import Tally
 from streams.topics import INCIDENTS, ITEMS
 
 
-def stage(index: SearchIndex) -> Stage:
+#: Of the seconds from a source's reading to the index.
+DELAY_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600)
+
+
+def delays() -> Tally:
+    """Return where a stage counts how long items were on their way."""
+    return Tally(DELAY_BOUNDS_S)
+
+
+def stage(index: SearchIndex, delays_s: Tally | None = None) -> Stage:
     """Return the stage that writes to *index*, which the caller opens and closes.
 
     Versions decide in the index, so a replay and an old record change nothing; an index
@@ -18,9 +30,24 @@ def stage(index: SearchIndex) -> Stage:
 
     async def handle(batch: Sequence[Received]) -> Sequence[Outcome]:
         fates = await index.write([received.data for received in batch])
+        if delays_s is not None:
+            _count(batch, fates, delays_s)
         return [
             Refusal(fate.kind, fate.reason) if isinstance(fate, Refused) else Decision()
             for fate in fates
         ]
 
     return Stage(name="index", sources=(ITEMS, INCIDENTS), handle=handle)
+
+
+def _count(batch: Sequence[Received], fates: Sequence[Fate], delays_s: Tally) -> None:
+    """Count how long ago what the index now has was read from its source.
+
+    What is replayed, or was decided anew since (a later incident of an old item), is
+    stored too and was read long ago; it counts as slow. Of a live flow this is true.
+    """
+    now = clock.now()
+    for received, fate in zip(batch, fates, strict=True):
+        item = received.data
+        if fate is Stored.STORED and isinstance(item, Item):
+            delays_s.add((now - item.fetched).total_seconds())
