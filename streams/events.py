@@ -45,6 +45,8 @@ from streams.topics import (
 URI_SAFE = "/:@!$&'()*+,;=~"
 
 ORIGIN = "ww_origin"
+#: The name of the replay that wrote a record, or that it follows from: it is no news.
+REPLAY = "ww_replay"
 
 #: What a dead letter's headers say, beside those that the record came with.
 DEAD_REASON = "ww_reason"
@@ -271,3 +273,9 @@ def _bytes(text: str) -> bytes:
 def origin_of(record: Record) -> str:
     """Return the raw record that *record* came from; a raw one is its own origin."""
     return record.header(ORIGIN) or str(record.position)
+
+
+def thread_of(record: Record) -> Headers:
+    """Return the headers that go from *record* to whatever follows from it."""
+    thread = {ORIGIN: origin_of(record), REPLAY: record.header(REPLAY)}
+    return _headers({name: told for name, told in thread.items() if told})

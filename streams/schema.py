@@ -45,6 +45,7 @@ _DEAD = (
 )
 _HEADERS = {
     events.ORIGIN: "`topic/partition/offset` of the raw record that this came from.",
+    events.REPLAY: "Name of the replay that this follows from; absent on what is new.",
     "ww_class": "Class of the main event, or `none`.",
     "ww_country": "ISO 3166-1 alpha-2 of the scene; empty when not known.",
     "ww_language": "BCP 47; `und` when not known, empty on incidents.",
@@ -260,7 +261,10 @@ def _headers(topic: Topic) -> Document:
         always[events.ORIGIN] = _text(events.ORIGIN)
     if topic in _LABELLED:
         always |= {label: _text(label) for label in _LABELS}
-    return {"type": "object", "properties": always, "required": list(always)}
+    properties = dict(always)
+    if topic in _DERIVED:
+        properties[events.REPLAY] = _text(events.REPLAY)
+    return {"type": "object", "properties": properties, "required": list(always)}
 
 
 def _text(header: str) -> Document:

@@ -408,9 +408,9 @@ class _Loop:
                 outputs.append(letter._replace(topic=prefix + letter.topic))
                 continue
             self.progress.refusals_in_a_row = 0
-            origin = (events.ORIGIN, events.origin_of(record).encode())
+            thread = events.thread_of(record)
             outputs += [
-                Output(prefix + topic, key, value, (*headers, origin), at, stamp)
+                Output(prefix + topic, key, value, (*headers, *thread), at, stamp)
                 for topic, key, value, headers, at, stamp in outcome.outputs
             ]
         return outputs

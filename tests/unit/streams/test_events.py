@@ -268,3 +268,14 @@ def test_what_is_refused_at_the_door_is_described(source: str, reason: str) -> N
     events.refused_at_door(
         stage="rss", source=source, kind="k", reason=reason, document={}
     )
+
+
+def test_what_follows_from_a_replay_is_marked_as_the_replay() -> None:
+    replay = (events.REPLAY, b"annotate-20261124T0915Z")
+    record = RECORD._replace(headers=(*RECORD.headers, replay))
+
+    assert events.thread_of(record)[1:] == (replay,)
+
+
+def test_what_is_new_names_no_replay() -> None:
+    assert [name for name, _ in events.thread_of(RECORD)] == [events.ORIGIN]
