@@ -55,6 +55,16 @@ DEAD_STAGE = "ww_stage"
 DEAD_POSITION = "ww_position"
 DEAD_TIME = "ww_time"
 
+#: On a record that was put back for a dead letter, and on what follows from it: the
+#: letter's position.
+RETRY_OF = "ww_retry_of"
+
+#: What a *notice* on the dead letters' topic says: which letter it is about, what was
+#: done with that, and where a retry lies (empty: written to the index directly).
+NOTICE_LETTER = "ww_letter"
+NOTICE_STATE = "ww_state"
+NOTICE_TO = "ww_retried_to"
+
 #: Code points. A longer identity stands in headers as its fingerprint: headers count
 #: against a broker's limit, and a feed's guid may be as long as an item.
 NAMED_MAX = 1_000
