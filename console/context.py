@@ -26,6 +26,7 @@ from console.options import ConfigOption, DataOption, VerboseOption
 from mappings.embedded import FILE as INDEX_FILE
 from streams import settings
 from streams.errors import (
+    AccessRefusedError,
     FatalError,
     QueryError,
     SettingsError,
@@ -166,7 +167,13 @@ def _as_typer(body: Body, *, service: bool) -> Callable[..., None]:
         outer = ctx.find_root().obj or Context()
         at = Context(config, data, verbose).under(outer)
         logs.configure(at.verbose, service=service)
-        raise typer.Exit(finish(lambda: body(at, **values), verbose=at.verbose))
+
+        def begin() -> Result | Coroutine[Any, Any, Result]:
+            if service:
+                logs.render_as(at.settings.logs.format)
+            return body(at, **values)
+
+        raise typer.Exit(finish(begin, verbose=at.verbose))
 
     of_body = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
     kind = inspect.Parameter.KEYWORD_ONLY
@@ -232,6 +239,9 @@ def explain(error: WirewatchError) -> Exit:
     if isinstance(error, SettingsError):
         screen.complain(f"wirewatch: configuration: {error}")
         return Exit.USAGE
+    if isinstance(error, AccessRefusedError):
+        screen.complain(f"wirewatch: {error}")
+        return Exit.UNAVAILABLE
     if isinstance(error, TransientError):
         screen.complain(f"wirewatch: {error}; trying again later can help")
         return Exit.UNAVAILABLE

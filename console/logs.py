@@ -1,6 +1,6 @@
 """Log lines on standard error, configured once: ours, and those of what we use.
 
-A line is logfmt: ``time level event key=value``. Faust and the Kafka client repeat
+A line is logfmt, ``time level event key=value``, or an object of JSON. Faust and the Kafka client repeat
 themselves many times a second while a server is away; here each of their messages is
 passed on once in ten seconds, with how many were held back.
 """
@@ -12,7 +12,7 @@ import sys
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Literal, TextIO
 
 import structlog
 
@@ -31,6 +31,11 @@ LEVELS = (
     (logging.DEBUG, logging.WARNING),
     (logging.DEBUG, logging.DEBUG),
 )
+
+_SHARED: list[structlog.typing.Processor] = [
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+]
 
 Sink = Callable[[str], object]
 
@@ -96,14 +101,10 @@ def configure(verbosity: int = 0, *, service: bool = False) -> None:
     what they warn of themselves. Each step of *verbosity* (to 2) tells more.
     """
     own, libraries = LEVELS[min(verbosity + service, len(LEVELS) - 1)]
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-    ]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *shared,
+            *_SHARED,
             structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.processors.format_exc_info,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
@@ -112,19 +113,24 @@ def configure(verbosity: int = 0, *, service: bool = False) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    LINES.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.processors.format_exc_info],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _one_line,
-            ],
-        )
-    )
+    render_as("text")
     LINES.filters[:] = [Libraries(libraries)]
     root = logging.getLogger()
     root.handlers[:] = [LINES]
     root.setLevel(own)
+
+
+def render_as(form: Literal["text", "json"]) -> None:
+    """Write lines as text, or each as an object of JSON."""
+    LINES.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*_SHARED, structlog.processors.format_exc_info],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _one_line if form == "text" else _one_object,
+            ],
+        )
+    )
 
 
 @contextmanager
@@ -145,6 +151,16 @@ def _one_line(_: WrappedLogger, __: str, event: EventDict) -> str:
     head = (event.pop("time", ""), event.pop("level", ""), event.pop("event", ""))
     pairs = (f"{key}={_value(value)}" for key, value in event.items())
     return escape.line(" ".join((*map(str, head), *pairs)))
+
+
+def _one_object(_: WrappedLogger, __: str, event: EventDict) -> str:
+    """Render an object: time, level and event, then what belongs to it."""
+    head = {name: event.pop(name, "") for name in ("time", "level", "event")}
+    facts = {
+        key: value if isinstance(value, bool | int | float | list) else str(value)
+        for key, value in event.items()
+    }
+    return escape.dumps(head | facts)
 
 
 def _value(value: object) -> str:

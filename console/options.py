@@ -54,6 +54,15 @@ VerboseOption = Annotated[
         show_default=False,
     ),
 ]
+ListenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--listen",
+        metavar="HOST:PORT",
+        help="Serve /metrics, /healthz and /readyz there, over what the configuration "
+        "says (monitor.listen); port 0 is any that is free.",
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="A line of JSON each, for programs.")
 ]

@@ -14,10 +14,13 @@ from connectors.radio.connector import RadioConnector
 from connectors.rss.connector import RssConnector
 from console.context import Context, command
 from console.exits import Exit
+from console.options import ListenOption
 from console.signals import stopping
 from streams.errors import SettingsError
 from streams.log.face import Log
 from streams.log.opening import open_log
+from streams.monitor.server import monitored
+from streams.monitor.watched import Watched
 from streams.settings import Settings
 from streams.topics import DECLARED
 from streams.worker import STAGES, Worker, patiently
@@ -54,6 +57,8 @@ async def connect(
     kind: Annotated[
         Literal["rss", "radio"], typer.Argument(help="Which kind of source to read.")
     ],
+    *,
+    listen: ListenOption = None,
 ) -> Exit:
     """Read the configured feeds or stations and publish what they give.
 
@@ -68,10 +73,19 @@ async def connect(
     stop = asyncio.Event()
     with stopping(stop):
         async with open_log(settings) as log:
-            await patiently("topics", lambda: log.create(DECLARED), stop)
-            if not stop.is_set():
-                _log.info("connector.started", kind=kind)
-                await connector(kind, settings, log).run(stop)
+            begun = asyncio.Event()
+            reading = connector(kind, settings, log)
+            watched = Watched(
+                role="connect-rss" if kind == "rss" else "connect-radio",
+                ready=begun.is_set,
+                connectors=[reading],
+            )
+            async with monitored(settings, watched, listen=listen):
+                await patiently("topics", lambda: log.create(DECLARED), stop)
+                if not stop.is_set():
+                    _log.info("connector.started", kind=kind)
+                    begun.set()
+                    await reading.run(stop)
     _log.info("connector.stopped", kind=kind)
     return Exit.OK
 
@@ -86,6 +100,7 @@ async def worker(
             help="Only this stage: dedupe, annotate, correlate or index; repeatable.",
         ),
     ] = None,
+    listen: ListenOption = None,
 ) -> Exit:
     """Run the stages: dedupe, annotate, correlate, index.
 
@@ -100,9 +115,16 @@ async def worker(
     stop, ready = asyncio.Event(), asyncio.Event()
     with stopping(stop):
         running = Worker(at.settings, stages=stage or STAGES)
+        watched = Watched(
+            role="worker",
+            ready=ready.is_set,
+            progress=running.progress,
+            delays_s=running.delays_s,
+        )
         told = asyncio.create_task(_tell(ready, stage or STAGES))
         try:
-            await running.run(stop, ready=ready)
+            async with monitored(at.settings, watched, listen=listen):
+                await running.run(stop, ready=ready)
         finally:
             told.cancel()
     _log.info("worker.stopped")

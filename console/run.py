@@ -20,7 +20,7 @@ from console.board import Board
 from console.context import Context, command
 from console.exits import Exit
 from console.live import Watcher, incidents_end
-from console.options import JsonOption
+from console.options import JsonOption, ListenOption
 from console.roles import connector
 from console.sample_feed import SampleFeed
 from console.signals import stopping
@@ -28,6 +28,8 @@ from console.together import together
 from streams.errors import SettingsError
 from streams.log.face import Log
 from streams.log.opening import open_log
+from streams.monitor.server import monitored
+from streams.monitor.watched import Watched
 from streams.worker import Worker
 
 
@@ -60,6 +62,7 @@ async def run(
             "data-sample beside it, unless --data names a folder.",
         ),
     ] = False,
+    listen: ListenOption = None,
     json: JsonOption = False,
 ) -> Exit:
     """Watch the configured sources, and show incidents as they appear.
@@ -89,12 +92,20 @@ async def run(
                 began=await incidents_end(log),
                 hint=lambda board: _hint(at, board, sample=sample),
             )
+            watched = Watched(
+                role="run",
+                ready=ready.is_set,
+                progress=worker.progress,
+                delays_s=worker.delays_s,
+                connectors=connectors,
+            )
             parts = [
                 worker.run(stop, ready=ready),
                 _watch(watcher, ready, stop, json=json),
             ]
             parts += [_once(ready, stop, partial(c.run, stop)) for c in connectors]
-            await together(stop, parts)
+            async with monitored(settings, watched, listen=listen):
+                await together(stop, parts)
     return Exit.OK
 
 

@@ -1,0 +1,1 @@
+"""What machines that watch are told: metrics, health, a line a minute."""

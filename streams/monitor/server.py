@@ -1,0 +1,175 @@
+"""``/metrics``, ``/healthz`` and ``/readyz``, on loopback unless told otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from streams import clock
+from streams.errors import SettingsError, TransientError
+from streams.log.face import Log
+from streams.log.opening import open_log
+from streams.monitor.metrics import Metrics, registry
+from streams.monitor.standing import Looker, Standing
+from streams.monitor.watched import Watched, unready
+from streams.settings import Settings
+
+
+#: The log is asked no more often than this, however often metrics are.
+LOOK_S = 5.0
+#: Prometheus gives up after 10 s; the rest of the metrics must not wait for the log.
+LOOK_TIMEOUT_S = 5.0
+UNAVAILABLE = 503
+
+_log = structlog.get_logger(__name__)
+
+
+class Address(NamedTuple):
+    """Where to listen; port 0 is any that is free."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine gets there."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False  # a name: who knows what it is
+
+
+def address(listen: str) -> Address:
+    """Read HOST:PORT; raises SettingsError."""
+    try:
+        parts = urlsplit(f"//{listen}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or port is None or parts.netloc != listen or "@" in listen:
+        raise SettingsError(
+            "monitor.listen must be HOST:PORT, such as 127.0.0.1:9464 or [::1]:0"
+        )
+    return Address(host, port)
+
+
+@asynccontextmanager
+async def monitored(
+    settings: Settings, watched: Watched, *, listen: str | None = None
+) -> AsyncIterator[None]:
+    """Serve what *watched* has to show, at *listen* or where the settings say; or not.
+
+    Raises SettingsError when that address cannot be listened on.
+    """
+    where = settings.monitor.listen if listen is None else listen
+    if not where:
+        yield
+        return
+    at = address(where)
+    async with AsyncExitStack() as stack:
+        log = await stack.enter_async_context(open_log(settings))
+        runner = web.AppRunner(_Monitor(watched, log).app(), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        try:
+            await web.TCPSite(runner, at.host, at.port, shutdown_timeout=0.5).start()
+        except OSError as error:
+            why = error.strerror or error
+            raise SettingsError(f"monitor.listen: {where}: {why}") from None
+        host, port = runner.addresses[0][:2]
+        _log.info("monitor.ready", listen=f"{host}:{port}")
+        if not at.is_loopback:
+            _log.warning(
+                "monitor.open: whoever reaches this machine can read the metrics; they "
+                "name sources. Listen on 127.0.0.1, or let a firewall guard it",
+                listen=f"{host}:{port}",
+            )
+        yield
+
+
+class _Monitor:
+    """Answers for one process."""
+
+    def __init__(self, watched: Watched, log: Log) -> None:
+        self._watched = watched
+        self._looker = Looker(log)
+        self._looking = asyncio.Lock()
+        self._looked_s = -LOOK_S
+        self._standing: Standing | None = None
+        self._version = version("wirewatch")
+        self._registry = registry(
+            Metrics(
+                watched,
+                version=self._version,
+                standing=lambda: self._standing,
+                ready=lambda: not self._reasons(),
+                now=clock.now,
+            )
+        )
+
+    def app(self) -> web.Application:
+        """Return the application."""
+        app = web.Application()
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/healthz", self._health)
+        app.router.add_get("/readyz", self._readiness)
+        return app
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        await self._look()
+        body = generate_latest(self._registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return _json({"status": "ok"} | self._about())
+
+    async def _readiness(self, _: web.Request) -> web.Response:
+        reasons = self._reasons()
+        told = {"status": "waiting" if reasons else "ready", "reasons": reasons}
+        return _json(told | self._about(), status=UNAVAILABLE if reasons else 200)
+
+    def _about(self) -> dict[str, object]:
+        return {
+            "role": self._watched.role,
+            "version": self._version,
+            "uptime_s": round(self._watched.uptime_s, 1),
+        }
+
+    def _reasons(self) -> list[str]:
+        return unready(self._watched, now=clock.now(), now_s=time.monotonic())
+
+    async def _look(self) -> None:
+        """Look at the log, unless that was done just now."""
+        async with self._looking:
+            if time.monotonic() - self._looked_s < LOOK_S or not self._watched.ready():
+                return
+            try:
+                async with asyncio.timeout(LOOK_TIMEOUT_S):
+                    self._standing = await self._looker.look()
+            except (TransientError, TimeoutError) as error:
+                self._standing = None
+                _log.warning("the log cannot be looked at", reason=str(error))
+            self._looked_s = time.monotonic()
+
+
+def _json(body: dict[str, object], status: int = 200) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(body) + b"\n",
+        status=status,
+        content_type="application/json",
+    )
