@@ -126,6 +126,8 @@ class Progress:
     #: By what was tried again.
     retries: Counter[str] = field(default_factory=Counter)
     batches_s: Tally = field(default_factory=lambda: Tally(BATCH_BOUNDS_S))
+    #: The slowest batch since it was last asked for; who asks sets it back.
+    slowest_s: float = 0.0
     #: Why it waits; '' while it works.
     waiting: str = ""
     #: On the monotonic clock; of use while it waits.
@@ -145,6 +147,7 @@ class Progress:
         self.refused += len(refused)
         self.refusals.update(refused)
         self.batches_s.add(took_s)
+        self.slowest_s = max(self.slowest_s, took_s)
 
     def waits(self, reason: str) -> None:
         """Note that it waits, and why; the time counts from when it began to."""

@@ -18,6 +18,7 @@ from streams.dedupe import agent as dedupe
 from streams.errors import FatalError, TransientError
 from streams.index import agent as index
 from streams.log.opening import open_log
+from streams.monitor.summary import summed_up
 from streams.settings import Settings
 from streams.stage import PAUSE_FIRST_S, PAUSE_MAX_S, Progress, Stage
 from streams.topics import DECLARED
@@ -59,9 +60,10 @@ class Worker:
             await patiently("topics", lambda: records.create(DECLARED), stop)
             stages = [await self._stage(name, stack, stop) for name in self._names]
             if not stop.is_set():
-                await serve(
-                    settings, stages, stop=stop, ready=ready, progress=self.progress
-                )
+                async with summed_up(self.progress):
+                    await serve(
+                        settings, stages, stop=stop, ready=ready, progress=self.progress
+                    )
 
     async def _stage(
         self, name: str, stack: AsyncExitStack, stop: asyncio.Event
