@@ -287,5 +287,9 @@ def origin_of(record: Record) -> str:
 
 def thread_of(record: Record) -> Headers:
     """Return the headers that go from *record* to whatever follows from it."""
-    thread = {ORIGIN: origin_of(record), REPLAY: record.header(REPLAY)}
+    thread = {
+        ORIGIN: origin_of(record),
+        REPLAY: record.header(REPLAY),
+        RETRY_OF: record.header(RETRY_OF),
+    }
     return _headers({name: told for name, told in thread.items() if told})

@@ -419,7 +419,8 @@ class _Loop:
         return outputs
 
     def _count_refusal(self, record: Record, refusal: Refusal) -> None:
-        self.progress.refusals_in_a_row += 1
+        # What was refused before and is put back says nothing about other records.
+        self.progress.refusals_in_a_row += not record.header(events.RETRY_OF)
         log.warning(
             "refused",
             stage=self._stage.name,

@@ -136,6 +136,10 @@ class EmbeddedLog:
                     at[partition] = records[-1].offset + 1
             await asyncio.sleep(0 if found else LOOK_S)
 
+    async def delete_before(self, topic: str, offsets: Mapping[int, int]) -> None:
+        """See the protocol."""
+        await self.log.delete_before(self._existing(topic), offsets)
+
     async def create(self, topics: Iterable[Topic]) -> list[str]:
         """See the protocol."""
         wanted = list(topics)

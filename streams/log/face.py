@@ -139,6 +139,12 @@ class Log(Protocol):
     def follow(self, topic: str, offsets: Mapping[int, int]) -> AsyncIterator[Record]:
         """Yield from *offsets* on, for ever."""
 
+    async def delete_before(self, topic: str, offsets: Mapping[int, int]) -> None:
+        """Delete for good what lies below *offsets* of each partition.
+
+        Offsets stay as they are, and the last record of a partition may stay, too.
+        """
+
     async def create(self, topics: Iterable[Topic]) -> list[str]:
         """Make what is missing; return a line for each thing made.
 

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     BrokerNotAvailableError,
@@ -549,6 +549,16 @@ class KafkaLog:
                         yield _record(topic, record)
         finally:
             await consumer.stop()
+
+    async def delete_before(self, topic: str, offsets: Mapping[int, int]) -> None:
+        """See the protocol."""
+        admin = await self._administering()
+        bounds = {
+            TopicPartition(self._prefix + topic, p): RecordsToDelete(offset)
+            for p, offset in offsets.items()
+        }
+        with errors_named(topic):
+            await admin.delete_records(bounds)
 
     # -- topics ------------------------------------------------------------------------
 

@@ -539,6 +539,20 @@ class SqliteLog:
             )
         return deleted
 
+    async def delete_before(self, topic: str, offsets: Mapping[int, int]) -> None:
+        """Delete what lies below *offsets* of each partition, except its last record."""
+
+        def job(db: sqlite3.Connection) -> None:
+            for partition, offset in offsets.items():
+                table = f'"{topic}/{partition}"'
+                db.execute(
+                    f"DELETE FROM {table} WHERE id < min(?, "  # noqa: S608 - names are checked
+                    f"(SELECT max(id) FROM {table}))",
+                    (offset,),
+                )
+
+        await self._write(job)
+
     async def _clean_partition(
         self, topic: str, partition: int, info: TopicInfo, now_s: float
     ) -> int:

@@ -387,6 +387,20 @@ async def test_a_read_passes_over_what_is_gone(house: House) -> None:
     assert [r.offset for r in most] == sorted(left)[1:]
 
 
+async def test_what_is_deleted_is_gone_and_offsets_stay(log: Log) -> None:
+    await log.append([Output("records", b"", b"%d" % n, (), 0) for n in range(5)])
+    await log.append([Output("records", b"", b"x", (), 1)])
+
+    await log.delete_before("records", {0: 3})
+
+    assert (await log.starts("records"))[0] == 3
+    read = log.read("records", {0: 0, 1: 0}, await log.ends("records"))
+    left = [(one.partition, one.offset) async for one in read]
+    assert sorted(left) == [(0, 3), (0, 4), (1, 0)]
+    (after,) = await log.append([Output("records", b"", b"new", (), 0)])
+    assert after.offset == 5
+
+
 async def test_a_reader_that_stops_early_leaves_nothing_behind(log: Log) -> None:
     await log.append(numbered(range(3000)))
     starts, ends = await log.starts("records"), await log.ends("records")
