@@ -239,11 +239,10 @@ def explain(error: WirewatchError) -> Exit:
     if isinstance(error, SettingsError):
         screen.complain(f"wirewatch: configuration: {error}")
         return Exit.USAGE
-    if isinstance(error, AccessRefusedError):
-        screen.complain(f"wirewatch: {error}")
-        return Exit.UNAVAILABLE
     if isinstance(error, TransientError):
-        screen.complain(f"wirewatch: {error}; trying again later can help")
+        refused = isinstance(error, AccessRefusedError)
+        again = "" if refused else "; trying again later can help"
+        screen.complain(f"wirewatch: {error}{again}")
         return Exit.UNAVAILABLE
     if isinstance(error, FatalError):
         screen.complain(f"wirewatch: stopped: {error}")

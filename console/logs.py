@@ -115,6 +115,8 @@ def configure(verbosity: int = 0, *, service: bool = False) -> None:
     )
     render_as("text")
     LINES.filters[:] = [Libraries(libraries)]
+    # At debug it writes out every request, the one with the password among them.
+    logging.getLogger("aiokafka.conn").setLevel(logging.INFO)
     root = logging.getLogger()
     root.handlers[:] = [LINES]
     root.setLevel(own)

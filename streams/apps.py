@@ -18,8 +18,8 @@ import faust
 import structlog
 
 from streams.errors import FatalError
+from streams.log.access import ssl_context
 from streams.log.embedded import FILE_NAME
-from streams.log.kafka import ssl_context
 from streams.settings import Settings
 from streams.stage import Progress, Stage, attach
 from streams.topics import RECORD_MAX_BYTES, group

@@ -7,6 +7,7 @@
     - PoolCallError           work on it hangs, or kills the process that does it
   x TransientError         trying again can help: the stage waits, visibly, for ever
     - NotStoredError          the log did not take the records
+      . AccessRefusedError      the brokers refuse our name, or what we may do
     - IndexUnavailableError   the search index cannot be reached, or is too busy
     - SourceUnavailableError  a source cannot be read now
   x FatalError             the process must stop, and its supervisor look at it
@@ -65,6 +66,10 @@ class NotStoredError(TransientError):
 
     Some of the records may be stored all the same: repeat the whole call, or stop.
     """
+
+
+class AccessRefusedError(NotStoredError):
+    """The brokers refuse who we are or what we ask; the message says what to mend."""
 
 
 class IndexUnavailableError(TransientError):

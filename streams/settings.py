@@ -2,8 +2,9 @@
 
 Every setting has a name of the form ``section.key`` in the file and
 ``WIREWATCH_SECTION_KEY`` in the environment (lists are in the file only). Unknown names
-are errors that name the nearest known one. Secrets are best given by environment; a
-setting's value never appears in an error message.
+are errors that name the nearest known one. Secrets are best given by environment, or as
+the content of a file that ``WIREWATCH_SECTION_KEY_FILE`` names (as Docker and Kubernetes
+hand them out); a setting's value never appears in an error message.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ A_MOMENT = datetime(2026, 11, 24, 8, 10, 30, tzinfo=UTC)
 SUGGESTIONS_MAX = 3
 
 SECRETS = frozenset({"password", "api_key"})
+#: After a secret's variable: the file that holds it.
+FILE_SUFFIX = "_FILE"
 #: What topics and indices may be called: the stricter of Kafka and Elasticsearch.
 PREFIX = re.compile(r"([a-z0-9][a-z0-9._-]*)?")
 PREFIX_MAX = 100
@@ -81,16 +84,22 @@ class Kafka(Section, frozen=True, kw_only=True):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     username: str = ""
     password: str = ""
+    #: PEM; who signs the brokers' certificates. '': who the system trusts.
     ca_file: str = ""
+    #: PEM; the certificate by which brokers know us (mTLS), and its key, if apart.
+    cert_file: str = ""
+    key_file: str = ""
 
 
 class Elasticsearch(Section, frozen=True, kw_only=True):
     """The search servers, and how to reach them."""
 
+    #: Of one node, or of several, with commas between: who is away is passed over.
     url: str = "http://localhost:9200"
     api_key: str = ""
     username: str = ""
     password: str = ""
+    #: PEM; who signs the nodes' certificates. '': who the system trusts.
     ca_file: str = ""
     replicas: Annotated[int, Meta(ge=0)] = 0
     request_timeout_s: Positive = 30.0
@@ -252,7 +261,7 @@ def _anchor(document: dict[str, Any], folder: Path) -> None:
     document.setdefault("data", "data")
     for table, key in (
         (document, "data"),
-        (document.get("kafka"), "ca_file"),
+        *((document.get("kafka"), key) for key in ("ca_file", "cert_file", "key_file")),
         (document.get("elasticsearch"), "ca_file"),
         *((station, "folder") for station in _stations(document)),
     ):
@@ -268,7 +277,7 @@ def _stations(document: dict[str, Any]) -> list[Any]:
 
 def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
     """Put what *environ* says into *document*; return the variable of each place."""
-    variables = {}
+    variables: dict[str, str] = {}
     known = dict(_names())
     for name, value in sorted(environ.items()):
         if not name.startswith(ENV_PREFIX) or name in ENV_OF_COMMAND:
@@ -277,11 +286,32 @@ def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> dict[str, 
             hint = _nearest(name, [*known, *ENV_OF_COMMAND], shared=ENV_PREFIX)
             raise SettingsError(f"unknown environment variable {name}: {hint}")
         section, key = known[name]
+        place = f"{section}.{key}" if section else key
+        if place in variables:
+            raise SettingsError(
+                f"both {variables[place]} and {name} are set: unset one"
+            )
         table = document.setdefault(section, {}) if section else document
         if isinstance(table, dict):  # else the file is wrong, which is said later
-            table[key] = value
-            variables[f"{section}.{key}" if section else key] = name
+            is_file = name.endswith(FILE_SUFFIX) and key in SECRETS
+            table[key] = _secret_in(Path(value), name) if is_file else value
+            variables[place] = name
     return variables
+
+
+def _secret_in(path: Path, variable: str) -> str:
+    """Return what the file *path* holds, but for the end of its line."""
+    try:
+        secret = path.read_text("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable}: {path} is not text") from None
+    except OSError as error:
+        raise SettingsError(
+            f"{variable}: {path} cannot be read: {error.strerror}"
+        ) from None
+    if not secret or "\n" in secret:
+        raise SettingsError(f"{variable}: {path} must hold the secret alone, in a line")
+    return secret
 
 
 def _names() -> Iterator[tuple[str, tuple[str, str]]]:
@@ -292,6 +322,8 @@ def _names() -> Iterator[tuple[str, tuple[str, str]]]:
                 if get_origin(inner.type) is not tuple:
                     name = f"{ENV_PREFIX}{field.name}_{inner.name}".upper()
                     yield name, (field.name, inner.name)
+                    if inner.name in SECRETS:
+                        yield name + FILE_SUFFIX, (field.name, inner.name)
         else:
             yield f"{ENV_PREFIX}{field.name}".upper(), ("", field.name)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 
 from collections.abc import (
@@ -49,10 +48,19 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from streams.clock import to_ms
 from streams.errors import (
+    AccessRefusedError,
     FatalError,
     NotStoredError,
     TopicMismatchError,
     TransientError,
+)
+from streams.log.access import (
+    FORBIDDEN,
+    REQUEST_TIMEOUT_MS,
+    UNKNOWN_USER,
+    ask_why,
+    connection,
+    explain,
 )
 from streams.log.face import Headers, Output, Position, Record, check_size
 from streams.log.partitioner import partition_of
@@ -61,7 +69,6 @@ from streams.topics import Topic
 
 
 READ_WAIT_MS = 500
-REQUEST_TIMEOUT_MS = 30_000
 #: Over the largest record, so that one fits; batches are as large as this.
 BATCH_BYTES = 512 * 1024
 REQUEST_BYTES = 3 * 1024 * 1024
@@ -91,31 +98,6 @@ COORDINATOR_MOVES = (
 _SET_FOR_TOPIC = 1
 
 
-def connection(settings: Kafka) -> dict[str, Any]:
-    """Return what every aiokafka client needs to reach the brokers."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.bootstrap,
-        "security_protocol": settings.security,
-        "request_timeout_ms": REQUEST_TIMEOUT_MS,
-    }
-    if settings.security.startswith("SASL"):
-        options |= {
-            "sasl_mechanism": settings.sasl_mechanism,
-            "sasl_plain_username": settings.username,
-            "sasl_plain_password": settings.password,
-        }
-    if context := ssl_context(settings):
-        options["ssl_context"] = context
-    return options
-
-
-def ssl_context(settings: Kafka) -> ssl.SSLContext | None:
-    """Return how brokers are verified; None without TLS."""
-    if not settings.security.endswith("SSL"):
-        return None
-    return ssl.create_default_context(cafile=settings.ca_file or None)
-
-
 def topic_config(topic: Topic) -> dict[str, str]:
     """Return the broker's settings for *topic*."""
     policy = "delete"
@@ -140,6 +122,8 @@ def errors_named(
         raise TopicMismatchError(
             f"{what}: no such topic; run 'wirewatch topics create'"
         ) from error
+    except (*FORBIDDEN, *UNKNOWN_USER) as error:
+        raise AccessRefusedError(f"{what}: {explain(error)}") from error
     except KafkaConnectionError as error:
         # Its own text lists address families of sockets.
         raise NotStoredError(f"{what}: no connection") from error
@@ -354,15 +338,26 @@ class KafkaLog:
     async def _started(
         self, client: Any, stop: Callable[[], Awaitable[None]] | None = None
     ) -> Any:
+        where = f"Kafka at {self._settings.bootstrap}"
         try:
-            with errors_named(f"Kafka at {self._settings.bootstrap}"):
+            with errors_named(where):
                 # Once they have answered, aiokafka waits for brokers without end.
                 async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
                     await client.start()
+        except NotStoredError:
+            await (stop or client.stop)()
+            await self._raise_refusal(where)
+            raise
         except BaseException:
             await (stop or client.stop)()
             raise
         return client
+
+    async def _raise_refusal(self, where: str) -> None:
+        """Raise AccessRefusedError if that is why there is no connection."""
+        reason = await ask_why(self._settings)
+        if reason is not None and (mending := explain(reason)):
+            raise AccessRefusedError(f"{where}: {mending}") from None
 
     # -- appends -----------------------------------------------------------------------
 

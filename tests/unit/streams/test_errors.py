@@ -6,7 +6,7 @@ import re
 from streams import errors
 
 
-LEVELS = {"*": 0, "x": 1, "-": 2}
+LEVELS = {"*": 0, "x": 1, "-": 2, ".": 3}
 
 
 def drawn() -> dict[str, str]:
@@ -14,7 +14,7 @@ def drawn() -> dict[str, str]:
     parents: dict[str, str] = {}
     above = ["Exception"]
     for line in inspect.getdoc(errors).splitlines():  # type: ignore[union-attr] # has one
-        if match := re.match(r" *([*x-]) (\w+Error)\b", line):
+        if match := re.match(r" *([*x.-]) (\w+Error)\b", line):
             level = LEVELS[match[1]]
             assert level < len(above), f"nothing stands above {match[2]}"
             parents[match[2]] = above[level]

@@ -318,7 +318,11 @@ def test_no_secret_shows_in_a_repr(write: Write) -> None:
 
 
 def scalar_settings() -> list[str]:
-    return sorted(name for name, _ in module._names())
+    return sorted(
+        name
+        for name, (_, key) in module._names()
+        if not (key in module.SECRETS and name.endswith(module.FILE_SUFFIX))
+    )
 
 
 @pytest.mark.parametrize("name", scalar_settings())
@@ -385,3 +389,36 @@ def test_settings_are_read_from_the_process_by_default(
 def test_defaults_are_within_their_own_limits() -> None:
     assert msgspec.convert(msgspec.to_builtins(Settings()), Settings) == Settings()
     assert math.isfinite(Settings().rss.interval_s)
+
+
+@pytest.mark.parametrize(
+    "variable", ["KAFKA_PASSWORD", "ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_API_KEY"]
+)
+def test_a_secret_may_lie_in_a_file(variable: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("s e c r e t\n")
+    settings = load(environ={f"WIREWATCH_{variable}_FILE": str(file)})
+    section, _, key = variable.lower().partition("_")
+    assert getattr(getattr(settings, section), key) == "s e c r e t"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"hunter2\ntwo\n", b"\xff\xfe"])
+def test_a_file_without_one_secret_is_an_error_that_shows_none(
+    content: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match="WIREWATCH_KAFKA_PASSWORD_FILE") as caught:
+        load(environ={"WIREWATCH_KAFKA_PASSWORD_FILE": str(file)})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_comes_from_one_place() -> None:
+    variables = {"WIREWATCH_KAFKA_PASSWORD": "a", "WIREWATCH_KAFKA_PASSWORD_FILE": "b"}
+    with pytest.raises(SettingsError, match="both"):
+        load(environ=variables)
+
+
+def test_a_secrets_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="none cannot be read: No such file"):
+        load(environ={"WIREWATCH_KAFKA_PASSWORD_FILE": str(tmp_path / "none")})
