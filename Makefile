@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 LOCK_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fmt bench servers stop-servers lock image schemas clean
+.PHONY: help setup run test lint fmt bench chaos servers stop-servers lock image schemas clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ fmt: setup  ## format, and fix what can be fixed
 
 bench: setup  ## speed: prints the figures that the README quotes
 	$(BIN)/python -m bench
+
+chaos: setup  ## faults from a seed, then an account: SEED=n FAULTS=n MODE=servers|embedded
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(MODE),--mode $(MODE))
 
 servers: setup  ## a real Kafka and Elasticsearch on loopback, for trying things by hand
 	$(BIN)/python -m tests.servers start

@@ -1,0 +1,189 @@
+"""What the faults strike: servers, and processes of the installed command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from streams import settings as configuration
+from streams.settings import Settings
+from tests.chaos.source import PAPERS, STATION, Source
+from tests.servers.handles import ElasticsearchServer, KafkaServer
+
+
+if TYPE_CHECKING:
+    from tests.servers.suite import Source as ServerSource
+
+WIREWATCH = str(Path(sys.executable).with_name("wirewatch"))
+#: SIGTERM must have ended a process by then.
+DRAIN_MAX_S = 60.0
+SESSION_S = 6.0
+
+
+class EndedError(Exception):
+    """A process ended that nobody had asked to."""
+
+
+class Process:
+    """One role of the command, started as often as it takes; what it says is kept."""
+
+    def __init__(self, name: str, words: list[str], folder: Path) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        self._words = words
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; returns at once."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [WIREWATCH, *self._words],
+                cwd=self._folder,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """Kill it, as with ``kill -9``, and its children."""
+        os.killpg(self._running.pid, signal.SIGKILL)
+        self._running.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, and wait. Raises EndedError if it does so with an error."""
+        self._running.terminate()
+        code = self._running.wait(DRAIN_MAX_S)
+        if code != 0:
+            raise EndedError(f"{self.name}: SIGTERM ended it with {code}: {self.log}")
+
+    def pause(self) -> None:
+        """Let it stand still, its connections open."""
+        os.killpg(self._running.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.killpg(self._running.pid, signal.SIGCONT)
+
+    def check(self) -> None:
+        """Raise EndedError if it does not run."""
+        code = self._running.poll()
+        if code is not None:
+            raise EndedError(f"{self.name}: it ended by itself with {code}: {self.log}")
+
+    def close(self) -> None:
+        """Kill it if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, f"{self.name} was never started"
+        return self._process
+
+
+class World:
+    """Servers, two workers, both connectors, and the source that they read."""
+
+    def __init__(
+        self, seed: int, folder: Path, servers: ServerSource, *, rate: float
+    ) -> None:
+        self.folder = folder
+        self.has = frozenset({"own brokers", "own index"})
+        #: Positions of what was put on topics and is no record of ours.
+        self.malformed: list[str] = []
+        self.source = Source(seed, folder, rate=rate)
+        self.brokers: list[KafkaServer] = [servers.kafka()]
+        self.index: ElasticsearchServer = servers.elasticsearch()
+        self.settings = self._configure()
+        self.workers = [self._role(f"worker-{n}", "worker") for n in (1, 2)]
+        self.connectors = [self._role(k, "connect", k) for k in ("rss", "radio")]
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(self.source.close)
+            for server in (*self.brokers, self.index):
+                stack.callback(server.end)
+                server.start()
+            for process in (*self.workers, *self.connectors):
+                stack.callback(process.close)
+                process.start()
+            self._stack = stack.pop_all()
+        self.source.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def check(self) -> None:
+        """Raise EndedError if a process does not run that should."""
+        for process in (*self.workers, *self.connectors):
+            process.check()
+
+    def run(self, *words: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
+        """Run a command of ours to its end."""
+        return subprocess.run(
+            [WIREWATCH, *words],
+            cwd=self.folder,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def _role(self, name: str, *words: str) -> Process:
+        return Process(name, list(words), self.folder)
+
+    def _configure(self) -> Settings:
+        file = self.folder / "wirewatch.toml"
+        file.write_text("\n".join(self._toml()), "utf-8")
+        return configuration.load(file, environ={})
+
+    def _toml(self) -> list[str]:
+        lines = [
+            'mode = "servers"',
+            "[kafka]",
+            f'bootstrap = "{",".join(one.address for one in self.brokers)}"',
+            f"session_timeout_s = {SESSION_S}",
+            "[elasticsearch]",
+            f'url = "{self.index.url}"',
+            "request_timeout_s = 10",
+            "[http]",
+            'allow_private = ["127.0.0.1"]',
+            "timeout_s = 5",
+            "[rss]",
+            "interval_s = 1",
+            "interval_min_s = 1",
+        ]
+        for paper in PAPERS:
+            for feed in paper.feeds:
+                lines += [
+                    "[[rss.feeds]]",
+                    f'id = "{feed}"',
+                    f'publisher = "{paper.name}"',
+                    f'url = "{self.source.url}/{feed}.xml"',
+                ]
+        return [
+            *lines,
+            "[radio]",
+            "settle_s = 0.2",
+            "interval_s = 0.5",
+            "[[radio.stations]]",
+            f'id = "{STATION}"',
+            f'folder = "{self.source.radio.name}"',
+        ]
+
+
+def _environment() -> dict[str, str]:
+    own = {k: v for k, v in os.environ.items() if not k.startswith("WIREWATCH_")}
+    return own | {"WIREWATCH_ANNOTATE_PROCESSES": "1", "COLUMNS": "100"}
