@@ -31,7 +31,7 @@ from streams.dedupe.publication import (
     names_of,
     publication_key,
 )
-from streams.log.face import Record
+from streams.log.face import Position, Record
 from streams.records import RawItem, UniqueItem
 from streams.stage import Decision, Received, State
 
@@ -59,15 +59,16 @@ def decide(received: Received, state: State) -> Decision:
 
     after, emitted = judge(known, sight)
     after = _named(after, own)
-    if after is not known or memory.is_fading(after, sight):
-        after = memory.touched(after, sight)
+    here = _where_it_lies(received.record, sight)
+    if after is not known or memory.is_fading(after, here):
+        after = memory.touched(after, here)
     writes: dict[bytes, bytes | None] = {
         name: ident for name in (own if emitted else free) if name in after.names
     }
-    if emitted or memory.is_touched_by(after, sight):
+    if emitted or memory.is_touched_by(after, here):
         writes[publication_key(ident)] = dump(after)
         writes |= memory.places(ident, after, known)
-    memory.sweep(sight, state, writes)
+    memory.sweep(here, state, writes)
     if not emitted:
         return Decision((), writes)
     return Decision((events.unique(_as_unique(item, sight, ident, after)),), writes)
@@ -116,18 +117,41 @@ def _tells_more(known: Publication, sight: Sight) -> bool:
 
 
 def look(record: Record, item: RawItem) -> Sight:
-    """Return *record*, which holds *item*, as dedupe looks at it."""
+    """Return *record*, which holds *item*, as dedupe looks at it.
+
+    One that was put back for a dead letter is seen where it first lay: what its source
+    has said since stays the later word, and a second retry is a replay of the first.
+    """
     content_hash, length = content_of(item)
+    first_lay = _first_lay(record)
     return Sight(
         source=item.source.id,
         state=item.state,
         content_hash=content_hash,
         length=length,
-        partition=record.partition,
-        offset=record.offset,
+        partition=first_lay.partition,
+        offset=first_lay.offset,
         appended_ms=record.timestamp_ms,
         fetched=item.fetched,
         published=item.published,
+    )
+
+
+def _first_lay(record: Record) -> Position:
+    if record.header(events.RETRY_OF):
+        try:
+            origin = Position.parse(events.origin_of(record))
+        except ValueError:
+            return record.position
+        if origin.topic == record.topic:
+            return origin
+    return record.position
+
+
+def _where_it_lies(record: Record, sight: Sight) -> Sight:
+    """Return *sight* for the order of age, which is that of the records as stored."""
+    return msgspec.structs.replace(
+        sight, partition=record.partition, offset=record.offset
     )
 
 

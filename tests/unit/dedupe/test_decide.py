@@ -6,6 +6,7 @@ from typing import Any, Literal
 from streams import events
 from streams.dedupe.agent import stage
 from streams.dedupe.decide import decide
+from streams.dedupe.publication import Publication, load
 from streams.log.face import Record
 from streams.records import Identity, RawItem, Sighting, Source, State, UniqueItem
 from streams.stage import Received
@@ -60,6 +61,25 @@ class Wire:
         )
         self.records.append(Received(record, item))
         return self.decide(offset)
+
+    def put_aside(self, text: str, **fields: Any) -> int:
+        """Append a record that dedupe cannot read today; return its offset."""
+        decide, self.decide = self.decide, lambda _: None  # type: ignore[method-assign]
+        self.send(text, **fields)
+        self.decide = decide  # type: ignore[method-assign]
+        return len(self.records) - 1
+
+    def retry(self, offset: int) -> UniqueItem | None:
+        """Append the record at *offset* again, as for a dead letter, and decide."""
+        record, item = self.records[offset]
+        headers = (
+            (events.ORIGIN, str(record.position).encode()),
+            (events.RETRY_OF, b"deadletters/0/0"),
+        )
+        at = len(self.records)
+        again = record._replace(offset=at, timestamp_ms=1_000 * at, headers=headers)
+        self.records.append(Received(again, item))
+        return self.decide(at)
 
     def decide(self, offset: int) -> UniqueItem | None:
         decision = decide(self.records[offset], self.state)
@@ -273,3 +293,42 @@ def test_anchor_and_first_sight_are_fixed_whatever_later_revisions_claim() -> No
     item = sent(wire.send("two", published=later, fetched=later))
     assert item.anchor == NOON - timedelta(days=40)
     assert item.first_seen == NOON
+
+
+def test_a_retry_is_the_next_revision_if_nothing_was_said_since() -> None:
+    wire = Wire()
+    wire.send("one")
+    aside = wire.put_aside("two")
+    assert sent(wire.retry(aside)).revision == 2
+
+
+def test_a_retry_does_not_undo_what_its_source_has_said_since() -> None:
+    wire = Wire()
+    aside = wire.put_aside("one")
+    assert sent(wire.send("two")).revision == 1
+    assert wire.retry(aside) is None
+    assert wire.send("two") is None
+
+
+def test_a_retry_repeated_says_the_same_again_and_changes_no_publication() -> None:
+    wire = Wire()
+    aside = wire.put_aside("one")
+    first = wire.retry(aside)
+    held = {key: load(value) for key, value in wire.state.items() if key[:2] == b"p/"}
+    assert wire.retry(aside) == first is not None
+    wire.send("two")
+    assert wire.retry(aside) is None
+    (before,), (after,) = held.values(), _publications(wire)
+    assert after.revision == before.revision + 1
+
+
+def test_a_retry_of_a_copy_is_a_copy() -> None:
+    wire = Wire()
+    wire.send("one")
+    aside = wire.put_aside("one")
+    assert wire.retry(aside) is None
+    assert wire.retry(aside) is None
+
+
+def _publications(wire: Wire) -> list[Publication]:
+    return [load(value) for key, value in wire.state.items() if key[:2] == b"p/"]
