@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +19,7 @@ from console.context import Context, command
 from console.exits import Exit
 from console.options import JsonOption
 from streams import schema
+from streams.acls import ROLES, principal, rules
 from streams.errors import TopicMismatchError
 from streams.log.opening import open_log
 from streams.topics import ALL, DAY_S, DECLARED, Topic
@@ -30,6 +33,12 @@ wirewatch topics describe --asyncapi > asyncapi.json
 
 wirewatch topics describe --json-schema items.raw > items.raw.json"""
 
+ACLS_EXAMPLES = """Examples:
+
+wirewatch topics acls  (of all roles)
+
+wirewatch topics acls --role dedupe --bootstrap-server kafka:9093 | sh"""
+
 topics = typer.Typer(
     no_args_is_help=True, help="The topics: what they hold; making and checking them."
 )
@@ -41,6 +50,7 @@ def mount(app: typer.Typer) -> None:
     command(topics, epilog="Example: wirewatch topics create --config production.toml")(
         create
     )
+    command(topics, epilog=ACLS_EXAMPLES)(acls)
     app.add_typer(topics, name="topics")
 
 
@@ -98,6 +108,45 @@ async def create(at: Context) -> Exit:
     for line in made:
         screen.show(Text(line))
     screen.show(Text(f"{len(DECLARED)} topics are as declared.", style="bold"))
+    return Exit.OK
+
+
+def acls(
+    at: Context,
+    *,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only of this role; may be repeated."),
+    ] = None,
+    bootstrap_server: Annotated[
+        str,
+        typer.Option(
+            "--bootstrap-server",
+            metavar="HOST:PORT",
+            help="Where the rights are given; by default kafka.bootstrap.",
+            show_default=False,
+        ),
+    ] = "",
+    json: JsonOption = False,
+) -> Exit:
+    """Print the kafka-acls.sh commands that give each role the rights it needs.
+
+    Changes nothing. A role's user is called wirewatch-ROLE; admin.properties, in the
+    folder where the commands are run, says how its administrator logs in.
+    """
+    if unknown := set(role or ()) - set(ROLES):
+        raise typer.BadParameter(
+            f"there is no role {min(unknown)!r}: one of {', '.join(ROLES)}"
+        )
+    settings = at.settings
+    server = bootstrap_server or settings.kafka.bootstrap
+    for rule in rules(settings.prefix):
+        if role and rule.role not in role:
+            continue
+        if json:
+            screen.emit(asdict(rule) | {"principal": principal(rule.role)})
+        else:
+            typer.echo(shlex.join(rule.command(server)))
     return Exit.OK
 
 
