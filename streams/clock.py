@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from datetime import UTC, datetime, timedelta
 
 
@@ -11,7 +13,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 def now() -> datetime:
     """Return the current time, in UTC."""
-    return datetime.now(UTC)
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 def from_ms(milliseconds: int) -> datetime:
