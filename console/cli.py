@@ -27,6 +27,7 @@ from console import (
     show,
     tail,
     topics,
+    trace,
 )
 from console.context import Context
 from console.exits import HELP
@@ -78,6 +79,7 @@ for _module in (
     show,
     tail,
     audit,
+    trace,
     deadletters,
     check,
     topics,

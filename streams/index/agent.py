@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mappings.face import Fate, Refused, SearchIndex, Stored
-from streams import clock
+from streams import clock, events
 from streams.records import Item
 from streams.stage import Decision, Outcome, Received, Refusal, Stage
 from streams.tally import Tally
@@ -43,11 +43,13 @@ def stage(index: SearchIndex, delays_s: Tally | None = None) -> Stage:
 def _count(batch: Sequence[Received], fates: Sequence[Fate], delays_s: Tally) -> None:
     """Count how long ago what the index now has was read from its source.
 
-    What is replayed, or was decided anew since (a later incident of an old item), is
-    stored too and was read long ago; it counts as slow. Of a live flow this is true.
+    Not of what a replay brings: that was read long ago. What was decided anew since (a
+    later incident of an old item) counts as slow.
     """
     now = clock.now()
     for received, fate in zip(batch, fates, strict=True):
         item = received.data
-        if fate is Stored.STORED and isinstance(item, Item):
+        if fate is not Stored.STORED or not isinstance(item, Item):
+            continue
+        if not received.record.header(events.REPLAY):
             delays_s.add((now - item.fetched).total_seconds())

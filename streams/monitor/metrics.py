@@ -136,16 +136,16 @@ METRICS = (
         "Share of log.size_max_gb that is used; from 0.8 on intake waits.",
     ),
     Declared(
-        "wirewatch_deadletters_records",
+        "wirewatch_deadletters_open_records",
         "gauge",
         ("stage", "kind"),
-        "Dead letters seen on the log since the start of this process or before.",
+        "Dead letters that nothing was done about.",
     ),
     Declared(
-        "wirewatch_deadletters_oldest_seconds",
+        "wirewatch_deadletters_oldest_open_seconds",
         "gauge",
         (),
-        "Age of the oldest dead letter on the log.",
+        "Age of the oldest of them; 0 when there is none.",
     ),
     Declared(
         "wirewatch_source_looks_total",
@@ -259,9 +259,9 @@ def _of_log(standing: Standing, now: datetime) -> Iterator[Sample]:
         age_s = _age_s(standing.oldest.get((stage, topic)), now)
         yield Sample("wirewatch_stage_oldest_unread_seconds", (stage, topic), age_s)
     for labels_, count in standing.letters.items():
-        yield Sample("wirewatch_deadletters_records", labels_, count)
+        yield Sample("wirewatch_deadletters_open_records", labels_, count)
     age_s = _age_s(standing.oldest_letter, now)
-    yield Sample("wirewatch_deadletters_oldest_seconds", (), age_s)
+    yield Sample("wirewatch_deadletters_oldest_open_seconds", (), age_s)
     if standing.size_bytes is not None and standing.limit_bytes:
         share = standing.size_bytes / standing.limit_bytes
         yield Sample("wirewatch_log_size_bytes", (), standing.size_bytes)

@@ -8,14 +8,15 @@ highest, not the sum.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from streams import clock
-from streams.events import DEAD_KIND, DEAD_STAGE
+from streams.letters import is_notice, letter_in, notice_in
 from streams.log.embedded import EmbeddedLog
-from streams.log.face import Log
+from streams.log.face import Log, Position
 from streams.topics import DEADLETTERS, INCIDENTS, ITEMS, RAW, TAGGED, UNIQUE, group
 
 
@@ -39,21 +40,30 @@ class Standing:
     #: Append time of the oldest of them: (stage, topic). A hole that compaction left
     #: where a stage stands hides it.
     oldest: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
-    #: On the log, by stage and kind.
+    #: Open ones, by stage and kind.
     letters: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    #: When the oldest of them was put aside.
     oldest_letter: datetime | None = None
     #: Of the embedded log; None on Kafka, which has its own monitoring.
     size_bytes: int | None = None
     limit_bytes: int | None = None
 
 
+class _Letter(NamedTuple):
+    """What is kept of an open dead letter: there may be many."""
+
+    stage: str
+    kind: str
+    at: datetime
+
+
 class Looker:
-    """Looks at a log; remembers the dead letters that it has counted."""
+    """Looks at a log; remembers which dead letters are open."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._letters: Counter[tuple[str, str]] = Counter()
-        self._counted: Mapping[int, int] = {}
+        self._letters: dict[Position, _Letter] = {}
+        self._read_until: Mapping[int, int] = {}
 
     async def look(self) -> Standing:
         """Return how things stand. Raises TransientError when the log cannot be reached."""
@@ -64,7 +74,7 @@ class Looker:
                 behind = await self._look_at(stage, topic, lags)
                 if (since := await self._oldest(topic, behind)) is not None:
                     oldest[stage, topic] = since
-        await self._count_letters()
+        await self._read_letters()
         size_bytes = limit_bytes = None
         if isinstance(self._log, EmbeddedLog):
             file = self._log.log
@@ -72,10 +82,8 @@ class Looker:
         return Standing(
             lags=lags,
             oldest=oldest,
-            letters=dict(self._letters),
-            oldest_letter=await self._oldest(
-                DEADLETTERS.name, await self._log.starts(DEADLETTERS.name)
-            ),
+            letters=_counted(self._letters.values()),
+            oldest_letter=min((one.at for one in self._letters.values()), default=None),
             size_bytes=size_bytes,
             limit_bytes=limit_bytes,
         )
@@ -101,12 +109,37 @@ class Looker:
         found = [r.timestamp_ms async for r in self._log.read(topic, offsets, until)]
         return clock.from_ms(min(found)) if found else None
 
-    async def _count_letters(self) -> None:
+    async def _read_letters(self) -> None:
+        """Take in what was put aside, retried or purged since the last look."""
         topic = DEADLETTERS.name
         starts, ends = await self._log.starts(topic), await self._log.ends(topic)
-        since = {p: max(self._counted.get(p, 0), start) for p, start in starts.items()}
+        since = {
+            partition: max(self._read_until.get(partition, 0), start)
+            for partition, start in starts.items()
+        }
         async for record in self._log.read(topic, since, ends):
-            named = record.header(DEAD_STAGE), record.header(DEAD_KIND)
-            known = named in self._letters or len(self._letters) < KINDS_MAX
-            self._letters[named if known else (OTHER, OTHER)] += 1
-        self._counted = ends
+            if is_notice(record):
+                self._close(notice_in(record).letter)
+                continue
+            letter = letter_in(record)
+            self._letters[letter.position] = _Letter(
+                letter.stage, letter.kind, letter.at
+            )
+            self._close(letter.retry_of)
+        self._read_until = ends
+        for position in list(self._letters):
+            if position.offset < starts.get(position.partition, 0):
+                del self._letters[position]
+
+    def _close(self, letter: str) -> None:
+        if letter:
+            self._letters.pop(Position.parse(letter), None)
+
+
+def _counted(letters: Iterable[_Letter]) -> dict[tuple[str, str], int]:
+    """Count *letters* by stage and kind, those of rare kinds together."""
+    counts = Counter((one.stage, one.kind) for one in letters)
+    told = dict(counts.most_common(KINDS_MAX))
+    if rest := counts.total() - sum(told.values()):
+        told[OTHER, OTHER] = rest
+    return told
