@@ -7,6 +7,10 @@ Stages go on while this reads. So the order of reading is the proof: where a sta
 is asked *before* what it wrote is read, since what it has committed it has stored; a
 record that moves meanwhile is pending at worst. A copy is believed to be one only if
 dedupe's table holds what it says.
+
+A dead letter that was retried has the fate of its retry. What is put back onto
+``items.raw`` is no raw record of its own: it and the one that it is a retry of are one,
+with one fate, and are counted once; also when only the retry is still kept.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from collections.abc import (
     Callable,
     Collection,
     Iterable,
+    Iterator,
     Mapping,
 )
 from dataclasses import dataclass, field
@@ -27,7 +32,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from mappings.face import Held, SearchIndex
-from streams import clock, events
+from streams import clock, events, letters
 from streams.dedupe.decide import look
 from streams.dedupe.publication import Publication, ident_in, load, names_of
 from streams.errors import RecordError
@@ -35,18 +40,19 @@ from streams.fates import (
     Emission,
     Evidence,
     Fate,
+    PutAside,
     Reason,
     Silence,
     Standing,
     Verdict,
     judge,
+    judge_emission,
     judge_silence,
 )
 from streams.log.face import Log, Position, Record
 from streams.records import RawItem
 from streams.topics import (
     DAY_S,
-    DEADLETTERS,
     DEDUPE_TABLE,
     INCIDENTS,
     INDEX_KEPT_S,
@@ -121,23 +127,27 @@ async def wait(
     Only what is there when it begins is waited for: it ends while new records come.
     """
     deadline = asyncio.get_running_loop().time() + timeout_s
-    scope = await _scope(log, only)
+    # Retries first: where they were put back is then below every end that is asked for.
+    book = await letters.read(log)
+    scope = await _scope(log, only, _retries(book))
     dedupe = await _stand(log, "dedupe", RAW, scope.ends, deadline)
     sent = await log.ends(UNIQUE.name)
     annotate = await _stand(log, "annotate", UNIQUE, sent, deadline)
     behind = await _behind(log, deadline)
-    letters, at_door = await _letters(log)
+    await letters.read_more(log, book)
+    aside = _put_aside(book)
     emissions = await _emissions(log, scope, sent, now())
     evidence = Evidence(
         standing=Standing(dedupe=dedupe, annotate=annotate, behind=behind),
         emissions=emissions,
-        letters=letters,
+        refused=aside.by_dedupe,
+        letters=aside.later,
         held=await _held(index, {one.ident for one in emissions.values()}),
     )
     account = _Account(listed=only is not None)
     async for position, verdict in _verdicts(log, scope, evidence):
         account.enter(position, verdict)
-    return account.closed(Counter() if only is not None else at_door)
+    return account.closed(Counter() if only is not None else _grouped(aside.at_door))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,11 +161,14 @@ class _Scope:
     since: datetime | None
 
 
-async def _scope(log: Log, only: Collection[Position] | None) -> _Scope:
+async def _scope(
+    log: Log, only: Collection[Position] | None, retries: Mapping[str, Position]
+) -> _Scope:
     starts, ends = await log.starts(RAW.name), await log.ends(RAW.name)
     if only is not None:
         by_partition: dict[int, list[int]] = defaultdict(list)
-        for position in only:
+        again = (retries[str(one)] for one in only if str(one) in retries)
+        for position in (*only, *again):
             by_partition[position.partition].append(position.offset)
         starts = {p: max(starts.get(p, 0), min(o)) for p, o in by_partition.items()}
         ends = {p: min(ends.get(p, 0), max(o) + 1) for p, o in by_partition.items()}
@@ -200,26 +213,41 @@ async def _behind(log: Log, deadline: float) -> str:
     return ""
 
 
-async def _letters(log: Log) -> tuple[dict[str, Reason], Counter[Reason]]:
-    """Return why records were put aside, and what was refused at the door."""
-    letters: dict[str, Reason] = {}
-    at_door: list[Reason] = []
-    topic = DEADLETTERS.name
-    async for record in log.read(topic, await log.starts(topic), await log.ends(topic)):
-        reason = Reason(
-            record.header(events.DEAD_STAGE),
-            record.header(events.DEAD_KIND),
-            record.header(events.DEAD_REASON),
-        )
-        position = record.header(events.DEAD_POSITION)
-        if not position:
-            at_door.append(reason)
-            continue
-        letters[position] = reason
-        source = position.rsplit("/", 2)[0]
-        if source not in {RAW.name, INCIDENTS.name}:
-            letters[record.header(events.ORIGIN)] = reason
-    return letters, _grouped(at_door)
+@dataclass(frozen=True, kw_only=True)
+class _PutAside:
+    """The dead letters that stand: not retried, or refused again."""
+
+    by_dedupe: dict[str, PutAside] = field(default_factory=dict)
+    later: dict[str, PutAside] = field(default_factory=dict)
+    at_door: list[Reason] = field(default_factory=list)
+
+
+def _put_aside(book: letters.Book) -> _PutAside:
+    aside = _PutAside()
+    there = [(one, book.state(one)) for one in book.letters.values()]
+    standing: list[tuple[letters.Letter | letters.Notice, bool]] = [
+        *((one, True) for one in book.gone() if one.state == "purged"),
+        *((one, state == "purged") for one, state in there if state != "retried"),
+    ]
+    for one, purged in standing:
+        reason = Reason(one.stage, one.kind, one.reason)
+        topic = one.lay_at.rpartition("/")[0].rpartition("/")[0]
+        if not one.lay_at:
+            aside.at_door.append(reason)
+        elif topic == RAW.name:
+            aside.by_dedupe[one.lay_at] = PutAside(reason, purged)
+        elif topic != INCIDENTS.name:
+            aside.later[one.origin] = PutAside(reason, purged)
+    return aside
+
+
+def _retries(book: letters.Book) -> dict[str, Position]:
+    """Return where raw records were put back last, by where they first lay."""
+    found = {}
+    for notice in (one for noted in book.notices.values() for one in noted):
+        if notice.to.startswith(f"{RAW.name}/"):
+            found[notice.origin] = Position.parse(notice.to)
+    return found
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -236,7 +264,7 @@ _decode_sent = msgspec.json.Decoder(_Sent).decode
 async def _emissions(
     log: Log, scope: _Scope, ends: Mapping[int, int], now: datetime
 ) -> dict[str, Emission]:
-    """Return what dedupe sent on, by origin; the first time if it did so again."""
+    """Return what dedupe sent on, by origin: the first time, or the last retry."""
     if scope.since is None:
         return {}
     starts = await log.offsets_at(UNIQUE.name, scope.since - CLOCKS_APART)
@@ -244,7 +272,8 @@ async def _emissions(
     emissions: dict[str, Emission] = {}
     async for record in log.read(UNIQUE.name, starts, ends):
         origin = events.origin_of(record)
-        if origin in emissions or record.value is None:
+        again = origin in emissions and not record.header(events.RETRY_OF)
+        if again or record.value is None:
             continue
         sent = _decode_sent(record.value)
         emissions[origin] = Emission(
@@ -269,47 +298,73 @@ async def _verdicts(
     log: Log, scope: _Scope, evidence: Evidence
 ) -> AsyncIterator[tuple[Position, Verdict]]:
     """Yield the fate of each raw record in *scope*."""
-    silent: dict[Position, Silence] = {}
-    refused: dict[Position, Verdict] = {}
-    retried: dict[str, Verdict] = {}
+    waiting: dict[Position, Verdict | Silence] = {}
+    retried: dict[str, Verdict | Silence] = {}
     found: set[Position] = set()
     async for record in log.read(RAW.name, scope.starts, scope.ends):
-        position = record.position
-        if scope.positions is not None:
-            if position not in scope.positions:
+        position, is_retry = record.position, bool(record.header(events.RETRY_OF))
+        asked = scope.positions is None or position in scope.positions
+        if not (asked or is_retry):
+            continue
+        found.add(position)
+        judged = judge(record, evidence) or _silence(record)
+        if is_retry:
+            retried[events.origin_of(record)] = judged
+            if scope.positions is None or not asked:
                 continue
-            found.add(position)
-        verdict = judge(record, evidence)
-        if verdict is None and (silence := _silence(record)) is not None:
-            silent[position] = silence
-            continue
-        verdict = verdict or Verdict(Fate.UNACCOUNTED)
-        if verdict.fate is Fate.DEAD_LETTER:
-            refused[position] = verdict
-            continue
-        yield position, verdict
-    by_name = await _remembered(log, silent.values())
-    for position, silence in silent.items():
-        known = {
-            i: p for name in silence.names for i, p in by_name.get(name, {}).items()
-        }
-        verdict = judge_silence(silence, known)
-        retried[silence.origin] = verdict
-        yield position, verdict
-    for position, verdict in refused.items():
-        yield position, retried.get(str(position), verdict)
-    for position in (scope.positions or frozenset()) - found:
-        yield position, await _missing(log, position)
+        if isinstance(judged, Verdict) and not _may_have_been_retried(judged):
+            yield position, judged
+        else:
+            waiting[position] = judged
+    waiting |= {
+        position: retried[str(position)]
+        for position in _only_as_retries(retried, scope, found)
+    }
+    fates = {at: retried.get(str(at), judged) for at, judged in waiting.items()}
+    silent = [one for one in fates.values() if isinstance(one, Silence)]
+    by_name = await _remembered(log, silent)
+    for position, judged in fates.items():
+        yield position, _settled(judged, by_name)
+    for position in (scope.positions or frozenset()) - found - fates.keys():
+        yield position, await _missing(log, position, evidence)
 
 
-def _silence(record: Record) -> Silence | None:
+def _may_have_been_retried(verdict: Verdict) -> bool:
+    return verdict.fate in {Fate.DEAD_LETTER, Fate.UNACCOUNTED}
+
+
+def _only_as_retries(
+    retried: Collection[str], scope: _Scope, found: Collection[Position]
+) -> Iterator[Position]:
+    """Yield where records lay that are in *scope* and kept as retries alone."""
+    for name in retried:
+        try:
+            position = Position.parse(name)
+        except ValueError:
+            continue
+        if position not in found and (
+            scope.positions is None or position in scope.positions
+        ):
+            yield position
+
+
+def _settled(
+    judged: Verdict | Silence, by_name: Mapping[bytes, Mapping[str, Publication]]
+) -> Verdict:
+    if isinstance(judged, Verdict):
+        return judged
+    known = {i: p for name in judged.names for i, p in by_name.get(name, {}).items()}
+    return judge_silence(judged, known)
+
+
+def _silence(record: Record) -> Silence | Verdict:
     try:
         item = events.decode(RawItem, record.value)
     except RecordError:
-        return None
+        return Verdict(Fate.UNACCOUNTED)
     sight = look(record, item)
     names = tuple(names_of(item, sight.content_hash))
-    return Silence(origin=events.origin_of(record), sight=sight, names=names)
+    return Silence(sight=sight, names=names)
 
 
 async def _remembered(
@@ -337,8 +392,17 @@ async def _remembered(
     return by_name
 
 
-async def _missing(log: Log, position: Position) -> Verdict:
-    """Return the fate of a record that was asked for and is not there."""
+async def _missing(log: Log, position: Position, evidence: Evidence) -> Verdict:
+    """Return the fate of a record that was asked for and is not there.
+
+    What came of it may still be: a dead letter is kept for longer.
+    """
+    origin = str(position)
+    if (emission := evidence.emissions.get(origin)) is not None:
+        return judge_emission(emission, origin, evidence)
+    aside = evidence.refused.get(origin) or evidence.letters.get(origin)
+    if aside is not None:
+        return aside.verdict()
     starts = await log.starts(RAW.name)
     if position.offset < starts.get(position.partition, 0):
         kept = f"{RAW.name} keeps records {(RAW.kept_s or 0) // DAY_S} days"

@@ -14,6 +14,9 @@ from streams.log.face import Position, Record
 from streams.topics import DAY_S, INDEX_KEPT_S, RAW
 
 
+PURGED = "purged"
+
+
 class Fate(Enum):
     """What became of a raw record."""
 
@@ -21,6 +24,7 @@ class Fate(Enum):
     SUPERSEDED = "superseded"  #: A later revision, or a fuller text, is indexed.
     DUPLICATE = "duplicate"  #: A copy of a publication that is known.
     WITHDRAWN = "withdrawn"  #: Its publication was taken back; a stub is indexed.
+    FORGOTTEN = "forgotten"  #: An operator had its publication taken away everywhere.
     DEAD_LETTER = "dead letter"  #: Put aside, and not since retried with success.
     EXPIRED = "expired"  #: Kept as long as its retention says.
     PENDING = "pending"  #: On its way.
@@ -40,10 +44,23 @@ class Verdict(NamedTuple):
 
     fate: Fate
     ident: str = ""
-    #: The record that a copy is of, the stage that is awaited, or the retention.
+    #: The record that a copy is of, the stage that is awaited, the retention, or that
+    #: a dead letter was purged.
     because: str = ""
     #: Of a dead letter.
     reason: Reason | None = None
+
+
+class PutAside(NamedTuple):
+    """A dead letter that was not retried, or whose retry is another one."""
+
+    reason: Reason
+    purged: bool
+
+    def verdict(self, ident: str = "") -> Verdict:
+        """Return the fate of the raw record that it is of."""
+        because = PURGED if self.purged else ""
+        return Verdict(Fate.DEAD_LETTER, ident, because=because, reason=self.reason)
 
 
 class Emission(NamedTuple):
@@ -74,8 +91,10 @@ class Evidence:
 
     standing: Standing
     emissions: Mapping[str, Emission]
-    #: By the position of the record put aside, and by the origin of what was sent on.
-    letters: Mapping[str, Reason]
+    #: What dedupe put aside, by its position.
+    refused: Mapping[str, PutAside]
+    #: What later stages put aside, by its origin.
+    letters: Mapping[str, PutAside]
     held: Mapping[str, Held]
 
 
@@ -83,7 +102,6 @@ class Evidence:
 class Silence:
     """A record that dedupe has passed without an output: a copy, or lost."""
 
-    origin: str
     sight: Sight
     names: tuple[bytes, ...]
 
@@ -95,8 +113,8 @@ def judge(record: Record, evidence: Evidence) -> Verdict | None:
         return judge_emission(emission, origin, evidence)
     if record.offset >= evidence.standing.dedupe.get(record.partition, 0):
         return Verdict(Fate.PENDING, because="dedupe")
-    if (reason := evidence.letters.get(str(record.position))) is not None:
-        return Verdict(Fate.DEAD_LETTER, reason=reason)
+    if (aside := evidence.refused.get(str(record.position))) is not None:
+        return aside.verdict()
     return None
 
 
@@ -106,8 +124,8 @@ def judge_emission(emission: Emission, origin: str, evidence: Evidence) -> Verdi
     held = evidence.held.get(ident)
     if held is not None and _is_as_late(held, emission, origin):
         return _by_what_is_held(held, emission, origin)
-    if (reason := evidence.letters.get(origin)) is not None:
-        return Verdict(Fate.DEAD_LETTER, ident, reason=reason)
+    if (aside := evidence.letters.get(origin)) is not None:
+        return aside.verdict(ident)
     if emission.expired and held is None:
         kept = f"the index keeps items {INDEX_KEPT_S // DAY_S} days"
         return Verdict(Fate.EXPIRED, ident, because=kept)
@@ -117,6 +135,8 @@ def judge_emission(emission: Emission, origin: str, evidence: Evidence) -> Verdi
 
 
 def _by_what_is_held(held: Held, emission: Emission, origin: str) -> Verdict:
+    if held.state == "forgotten":
+        return Verdict(Fate.FORGOTTEN, emission.ident, because=held.origin)
     if held.state == "withdrawn":
         return Verdict(Fate.WITHDRAWN, emission.ident, because=held.origin)
     if held.revision > emission.revision or held.origin != origin:
@@ -135,6 +155,9 @@ def judge_silence(silence: Silence, publications: Mapping[str, Publication]) -> 
     """Return the fate of a record that dedupe was silent about, by what it remembers."""
     sight = silence.sight
     for ident, known in publications.items():
+        if known.state == "forgotten":
+            at = str(Position(RAW.name, *known.cause))
+            return Verdict(Fate.FORGOTTEN, ident, because=at)
         if not known.accounts_for(sight):
             continue
         at = known.cause

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
@@ -89,6 +89,8 @@ class Notice(NamedTuple):
 class Book:
     """All letters and notices, by the letter's position as text."""
 
+    #: Where the topic ended when it was read.
+    ends: Mapping[int, int] = field(default_factory=dict)
     letters: dict[str, Letter] = field(default_factory=dict)
     notices: dict[str, list[Notice]] = field(default_factory=dict)
     #: The letter that a letter's retry led to.
@@ -184,10 +186,19 @@ async def records(log: Log) -> AsyncIterator[Record]:
 
 async def read(log: Log) -> Book:
     """Return all letters and notices as of now."""
-    book = Book()
-    async for record in records(log):
+    name = DEADLETTERS.name
+    book = Book(await log.ends(name))
+    async for record in log.read(name, await log.starts(name), book.ends):
         book.enter(record)
     return book
+
+
+async def read_more(log: Log, book: Book) -> None:
+    """Add to *book* the letters that have come since it was read, but no notices."""
+    name = DEADLETTERS.name
+    async for record in log.read(name, book.ends, await log.ends(name)):
+        if not is_notice(record):
+            book.enter(record)
 
 
 def retried(letter: Letter, to: Position | None) -> Output:

@@ -25,7 +25,11 @@ class Wire:
         self.state: dict[bytes, bytes] = {}
         self.records: list[Received] = []
 
-    def send(
+    def send(self, text: str = LONG, **fields: Any) -> UniqueItem | None:
+        """Append a record, decide on it, and return what it emitted."""
+        return self.decide(self.append(text, **fields))
+
+    def append(
         self,
         text: str = LONG,
         *,
@@ -36,8 +40,8 @@ class Wire:
         state: State = "present",
         usable: bool = True,
         **fields: Any,
-    ) -> UniqueItem | None:
-        """Append a record, decide on it, and return what it emitted."""
+    ) -> int:
+        """Append a record; return its offset."""
         kinds: tuple[tuple[Literal["guid", "link", "text"], str | None], ...] = (
             ("guid", guid),
             ("link", link),
@@ -60,14 +64,7 @@ class Wire:
             RAW.name, 0, offset, 1_000 * offset, b"", events.encode(item), ()
         )
         self.records.append(Received(record, item))
-        return self.decide(offset)
-
-    def put_aside(self, text: str, **fields: Any) -> int:
-        """Append a record that dedupe cannot read today; return its offset."""
-        decide, self.decide = self.decide, lambda _: None  # type: ignore[method-assign]
-        self.send(text, **fields)
-        self.decide = decide  # type: ignore[method-assign]
-        return len(self.records) - 1
+        return offset
 
     def retry(self, offset: int) -> UniqueItem | None:
         """Append the record at *offset* again, as for a dead letter, and decide."""
@@ -298,13 +295,13 @@ def test_anchor_and_first_sight_are_fixed_whatever_later_revisions_claim() -> No
 def test_a_retry_is_the_next_revision_if_nothing_was_said_since() -> None:
     wire = Wire()
     wire.send("one")
-    aside = wire.put_aside("two")
+    aside = wire.append("two")
     assert sent(wire.retry(aside)).revision == 2
 
 
 def test_a_retry_does_not_undo_what_its_source_has_said_since() -> None:
     wire = Wire()
-    aside = wire.put_aside("one")
+    aside = wire.append("one")
     assert sent(wire.send("two")).revision == 1
     assert wire.retry(aside) is None
     assert wire.send("two") is None
@@ -312,7 +309,7 @@ def test_a_retry_does_not_undo_what_its_source_has_said_since() -> None:
 
 def test_a_retry_repeated_says_the_same_again_and_changes_no_publication() -> None:
     wire = Wire()
-    aside = wire.put_aside("one")
+    aside = wire.append("one")
     first = wire.retry(aside)
     held = {key: load(value) for key, value in wire.state.items() if key[:2] == b"p/"}
     assert wire.retry(aside) == first is not None
@@ -325,7 +322,7 @@ def test_a_retry_repeated_says_the_same_again_and_changes_no_publication() -> No
 def test_a_retry_of_a_copy_is_a_copy() -> None:
     wire = Wire()
     wire.send("one")
-    aside = wire.put_aside("one")
+    aside = wire.append("one")
     assert wire.retry(aside) is None
     assert wire.retry(aside) is None
 

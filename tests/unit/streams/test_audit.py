@@ -10,18 +10,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import msgspec
+import pytest
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mappings.face import Held, SearchIndex
-from streams import clock, events
+from streams import clock, events, letters
 from streams.audit import Audit, Fate, Verdict, audit, wait
 from streams.dedupe.decide import decide
 from streams.log.face import Headers, Log, Output, Position, Record
 from streams.records import Identity, Item, RawItem, Source, TaggedItem, UniqueItem
 from streams.stage import Received
 from streams.topics import (
+    DEADLETTERS,
     DEDUPE_TABLE,
     INCIDENTS,
     INDEX_KEPT_S,
@@ -120,6 +122,32 @@ class World:
         output = events.raw(item)
         return self.log.put(output._replace(headers=output.headers + headers))
 
+    async def retry(
+        self, *, value: bytes | None = None, noted: bool = True
+    ) -> list[Position]:
+        """Put back what every open letter holds, as the command does."""
+        book = await letters.read(cast(Log, self.log))
+        found = []
+        for letter in list(book.open()):
+            record = self.log.topics[DEADLETTERS.name][letter.position.offset]
+            to = None
+            if letters.goes_to_index(letter):
+                self._index(record)
+            else:
+                to = self.log.put(letters.put_back(record, value=value))
+                found.append(to)
+            if noted:
+                self.log.put(letters.retried(letter, to))
+        return found
+
+    async def purge(self) -> None:
+        """Purge the topic of dead letters, as the command does."""
+        book = await letters.read(cast(Log, self.log))
+        end = len(self.log.topics[DEADLETTERS.name])
+        for output in letters.to_purge(book, end, NOON):
+            self.log.put(output)
+        self.log.first[DEADLETTERS.name] = end
+
     def run(self, *stages: str) -> None:
         for stage in stages or self.steps:
             while self.steps[stage]():
@@ -196,8 +224,8 @@ class World:
         self.held[item.id] = Held(item.version, item.revision, item.state, item.origin)
 
     def _send(self, output: Output, cause: Record) -> None:
-        origin = (events.ORIGIN, events.origin_of(cause).encode())
-        self.log.put(output._replace(headers=(*output.headers, origin)))
+        thread = events.thread_of(cause)
+        self.log.put(output._replace(headers=(*output.headers, *thread)))
 
 
 async def test_what_came_through_is_indexed_and_balances() -> None:
@@ -305,21 +333,134 @@ async def test_a_refused_incident_is_not_the_end_of_its_item() -> None:
     assert (await world.fate(at)).fate is Fate.PENDING
 
 
-async def test_a_dead_letter_that_was_retried_with_success_has_a_better_fate() -> None:
+@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize("stage", World().steps)
+async def test_a_dead_letter_that_was_retried_has_the_fate_of_its_retry(
+    stage: str, noted: bool
+) -> None:
     world = World()
     at = world.publish(guid="1")
-    copied = world.publish(guid="2")
-    copy = world.publish(guid="2")
-    world.refused["dedupe"] |= {str(at), str(copy)}
+    world.refused[stage].add(str(at))
+    world.run()
+    assert (await world.audit()).counts == {Fate.DEAD_LETTER: 1}
+    world.refused.clear()
+    await world.retry(noted=noted)
+    if stage != "index" and noted:
+        assert (await world.audit()).counts == {Fate.PENDING: 1}
+    world.run()
+    for _ in range(2):
+        assert (await world.audit()).counts == {Fate.INDEXED: 1}
+        assert (await world.fate(at)).fate is Fate.INDEXED
+        await world.retry()  # once more changes nothing
+        world.run()
+
+
+@pytest.mark.parametrize("stage", ["dedupe", "annotate", "correlate"])
+async def test_what_is_refused_again_is_one_dead_letter(stage: str) -> None:
+    world = World()
+    at = world.publish(guid="1")
+    world.publish(guid="2")
+    world.refused[stage].add(str(at))
+    world.run()
+    for _ in range(2):
+        await world.retry()
+        world.run()
+        counts = (await world.audit()).counts
+        assert counts == {Fate.DEAD_LETTER: 1, Fate.INDEXED: 1}
+        assert (await world.fate(at)).fate is Fate.DEAD_LETTER
+    book = await letters.read(cast(Log, world.log))
+    (last,) = book.last()
+    assert len(book.tries(last)) == 3
+    assert list(book.open()) == [last]
+
+
+async def test_a_retry_that_is_a_copy_makes_its_record_a_copy() -> None:
+    world = World()
+    first, copy = world.publish(), world.publish()
+    world.refused["dedupe"].add(str(copy))
     world.run()
     world.refused.clear()
-    for guid, origin in (("1", at), ("2", copy)):
-        header = (events.ORIGIN, str(origin).encode())
-        world.publish(guid=guid, headers=(header,))
+    (again,) = await world.retry()
     world.run()
-    result = await world.audit([at, copied, copy])
-    assert result.fates[at].fate is Fate.INDEXED
-    assert (await world.audit()).counts == {Fate.INDEXED: 3, Fate.DUPLICATE: 2}
+    assert (await world.audit()).counts == {Fate.INDEXED: 1, Fate.DUPLICATE: 1}
+    verdict = await world.fate(copy)
+    assert (verdict.fate, verdict.because) == (Fate.DUPLICATE, str(first))
+    assert (await world.fate(again)).fate is Fate.DUPLICATE
+
+
+async def test_a_retry_that_dedupe_loses_is_unaccounted_once() -> None:
+    world = World()
+    at = world.publish()
+    world.refused["dedupe"].add(str(at))
+    world.run()
+    await world.retry()
+    world.refused.clear()
+    world.lost["dedupe"].add(str(at))
+    world.run()
+    result = await world.audit()
+    assert (result.unaccounted, result.total) == ((at,), 1)
+
+
+@pytest.mark.parametrize("stage", ["dedupe", "annotate", "correlate"])
+async def test_a_retry_that_any_stage_loses_is_unaccounted(stage: str) -> None:
+    for loser in list(World().steps)[list(World().steps).index(stage) :]:
+        world = World()
+        at = world.publish()
+        world.refused[stage].add(str(at))
+        world.run()
+        await world.retry()
+        world.refused.clear()
+        world.lost[loser].add(str(at))
+        world.run()
+        assert (await world.audit()).unaccounted == (at,), loser
+
+
+async def test_a_mended_value_is_what_counts() -> None:
+    world = World()
+    output = events.raw(
+        RawItem(
+            identities=(Identity(kind="guid", value="g"),),
+            publisher="example.org",
+            source=Source(connector="rss", id="world"),
+            text="text",
+            fetched=NOON,
+        )
+    )
+    at = world.log.put(output._replace(value=b"{broken"))
+    world.refused["dedupe"].add(str(at))
+    world.run()
+    world.refused.clear()
+    await world.retry(value=output.value)
+    world.run()
+    assert (await world.audit()).counts == {Fate.INDEXED: 1}
+
+
+async def test_a_retry_is_counted_when_the_record_itself_has_expired() -> None:
+    world = World()
+    at = world.publish()
+    world.refused["dedupe"].add(str(at))
+    world.run()
+    world.refused.clear()
+    await world.retry()
+    world.run()
+    world.log.first[RAW.name] = 1
+    assert (await world.audit()).counts == {Fate.INDEXED: 1}
+    assert (await world.fate(at)).fate is Fate.INDEXED
+
+
+@pytest.mark.parametrize("stage", World().steps)
+async def test_what_was_purged_is_still_a_dead_letter(stage: str) -> None:
+    world = World()
+    at = world.publish(guid="1")
+    world.publish(guid="2")
+    world.refused[stage].add(str(at))
+    world.run()
+    for _ in range(2):  # the notices of the first are carried over
+        await world.purge()
+        result = await world.audit()
+        assert result.counts == {Fate.DEAD_LETTER: 1, Fate.INDEXED: 1}
+        assert (await world.fate(at)).because == "purged"
+        assert {reason.stage for reason in result.refused} == {stage}
 
 
 async def test_what_a_connector_refused_is_told_apart() -> None:
