@@ -47,7 +47,7 @@ from streams.errors import (
 from streams.log.delivery import Part
 from streams.log.face import Output, Record, check_size
 from streams.tally import Tally
-from streams.topics import Topic
+from streams.topics import RECORD_MAX_BYTES, Topic
 
 
 log = structlog.get_logger(__name__)
@@ -494,11 +494,19 @@ class _Loop:
 
 
 def _apply(overlay: Overlay, stored: Any) -> None:
-    for key, value in overlay.added.items():
+    """Put what a batch has decided into the table.
+
+    With the partition of each key, as a restore notes it too: by it Faust's store drops
+    what belongs to a partition that has gone, and which its new owner will change.
+    """
+    partitions = stored._key_partition  # noqa: SLF001 - Faust notes what it restores only
+    for partition, key, value in overlay.written:
         if value is None:
             stored.pop(key, None)
+            partitions.pop(key, None)
         else:
             stored[key] = value
+            partitions[key] = partition
 
 
 def _refusal(error: PermanentError) -> Refusal:
@@ -511,6 +519,18 @@ def _checked(outcome: Outcome) -> Outcome:
         try:
             for output in outcome.outputs:
                 check_size(output)
+            for key, value in outcome.writes.items():
+                _check_entry(key, value)
         except OversizeError as error:
             return _refusal(error)
     return outcome
+
+
+def _check_entry(key: bytes, value: bytes | None) -> None:
+    """Raise OversizeError for an entry that the changelog would never take."""
+    size = len(key) + len(value or b"")
+    if size > RECORD_MAX_BYTES:
+        raise OversizeError(
+            f"an entry of the stage's table has {size} bytes, the limit is "
+            f"{RECORD_MAX_BYTES}"
+        )

@@ -62,6 +62,8 @@ from streams.log.face import Output
 log = structlog.get_logger(__name__)
 
 MAX_BATCH = 500  # records in one carrier
+#: Keys and values in one carrier; a larger record travels alone.
+MAX_BATCH_BYTES = 4 * 1024 * 1024
 DRAIN_S = 3.0  # how long a stop or a rebalance waits for batches being worked on
 LINGER_S = 0.005
 #: A fetch of at least so many records needs no linger: batches are large already.
@@ -350,18 +352,20 @@ class BatchConsumer:
         return single, batches
 
     def _carriers(self, batches: Sequence[_Batch], epoch: int) -> Iterator[Any]:
-        """Yield messages that carry *batches*, at most ``MAX_BATCH`` records each."""
+        """Yield messages that carry *batches*, each within the limits above."""
         load: list[Part] = []
-        room = MAX_BATCH
+        room, room_bytes = MAX_BATCH, MAX_BATCH_BYTES
         for tp, records in batches:
             rest = records
             while rest:
-                load.append(Part(tp, rest[:room], epoch))
-                rest = rest[room:]
-                room -= len(load[-1].records)
-                if not room:
+                count, size = _fitting(rest, room, room_bytes, at_least=not load)
+                if count:
+                    load.append(Part(tp, rest[:count], epoch))
+                    rest = rest[count:]
+                    room, room_bytes = room - count, room_bytes - size
+                if rest or not room:
                     yield self._carrier(load)
-                    load, room = [], MAX_BATCH
+                    load, room, room_bytes = [], MAX_BATCH, MAX_BATCH_BYTES
         if load:
             yield self._carrier(load)
 
@@ -370,3 +374,16 @@ class BatchConsumer:
         message = self._to_message(last.tp, last.records[-1])  # type: ignore[attr-defined]
         message.key, message.value = None, load
         return message
+
+
+def _fitting(
+    records: Sequence[Any], room: int, room_bytes: int, *, at_least: bool
+) -> tuple[int, int]:
+    """Return how many of *records* fit, and their bytes; *at_least* one if so told."""
+    count = size = 0
+    for record in records[:room]:
+        weight = len(record.key or b"") + len(record.value or b"")
+        if size + weight > room_bytes and (count or not at_least):
+            break
+        count, size = count + 1, size + weight
+    return count, size
