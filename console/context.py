@@ -23,7 +23,7 @@ from typer.core import TyperCommand
 from console import escape, logs, screen
 from console.exits import HELP, Exit
 from console.options import ConfigOption, DataOption, VerboseOption
-from mappings.embedded import FILE as INDEX_FILE
+from mappings.files import FILE as INDEX_FILE
 from streams import settings
 from streams.errors import (
     AccessRefusedError,

@@ -1,5 +1,7 @@
 """The search index in Elasticsearch: a month of items an index, behind one alias.
 
+Which indices those are, :mod:`mappings.generations` knows.
+
 An item lies in the index of its anchor's month, which never changes, so an id is in one
 index only. Incidents lie in one index. A document's name is the record's id and its
 (external) version the record's, so that the server itself keeps an older version from
@@ -14,13 +16,12 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -32,11 +33,13 @@ from elasticsearch import (
     SerializationError,
     TransportError,
 )
+from elasticsearch.exceptions import SSLError as TlsError
 
 from mappings import analysis, dsl, paging, schema
-from mappings.face import Fate, Held, Hit, Kind, Page, Refused, Sort, Stored
+from mappings.face import Fate, Held, Hit, Kind, Page, Rebuild, Refused, Sort, Stored
 from mappings.fates import explain, judge
 from mappings.fields import Header, Passage, fault, searchable, stored
+from mappings.generations import KINDS, Generations
 from mappings.query import Query
 from mappings.snippets import snippets
 from streams.clock import to_ms
@@ -58,12 +61,17 @@ QUERY_MAX_S: Final = 5
 _ANSWER_MAX_S: Final = 2.0 * QUERY_MAX_S
 _IDS_MAX: Final = 1000
 _TOO_LARGE: Final = 413
-_KINDS: Final[tuple[Kind, ...]] = ("items", "incidents")
 _TYPES: Final[Mapping[Kind, type[Item | Incident]]] = {
     "items": Item,
     "incidents": Incident,
 }
 _FACETS: Final = {"class": "class", "lang": "language", "source": "source"}
+#: What a person can do about a refusal.
+_MENDING: Final[Mapping[int, str]] = {
+    401: "; see elasticsearch.api_key, or elasticsearch.username and .password",
+    403: "; the user of elasticsearch.api_key (or elasticsearch.username) needs rights on "
+    "the cluster (monitor, manage_index_templates) and on the indices (all)",
+}
 _BY_WORKER: Final = "it is made when a worker starts"
 
 _encode = msgspec.json.Encoder().encode
@@ -84,7 +92,9 @@ class _Operation(NamedTuple):
 class ElasticIndex:
     """A search index on servers; see :class:`mappings.face.SearchIndex`."""
 
-    def __init__(self, settings: Elasticsearch, prefix: str) -> None:
+    def __init__(
+        self, settings: Elasticsearch, prefix: str, *, only: int | None = None
+    ) -> None:
         if not re.fullmatch(r"([a-z0-9][a-z0-9_.-]{0,99})?", prefix):
             raise SettingsError(
                 f"prefix {prefix!r} cannot begin an index's name: use lower-case "
@@ -93,6 +103,9 @@ class ElasticIndex:
         self._settings = settings
         self._prefix = prefix
         self._client = _client(settings)
+        self._generations = Generations(self._client, prefix, only=only)
+        #: The generation that was live when it was last asked.
+        self._live = 0
 
     async def __aenter__(self) -> Self:
         """Open it; the first call connects."""
@@ -115,11 +128,13 @@ class ElasticIndex:
         """
         lines = []
         with _translated(self._settings.url):
-            for kind in _KINDS:
-                template = self._template(kind)
-                lines += await self._prepare_template(kind, template)
-                lines += await self._prepare_indices(kind, template)
-            lines += await self._prepare_incidents()
+            for kind in KINDS:
+                lines += await self._prepare_template(kind)
+            lines += await self._generations.first()
+            live = await self._generations.live()
+            lines += await self._generations.mend(live)
+            for kind in KINDS:
+                lines += await self._prepare_indices(kind, live)
         return lines
 
     async def check(self) -> list[str]:
@@ -131,17 +146,49 @@ class ElasticIndex:
             return [f"{error}; check the address, the credentials and the server"]
 
     async def write(self, documents: Sequence[Item | Incident]) -> list[Fate]:
-        """Store *documents* by bulk requests of bounded size, in order."""
+        """Store *documents* by bulk requests of bounded size, in order.
+
+        They are in the generation that is live when this returns: if another became
+        live meanwhile, they are written again.
+        """
+        with _translated(self._settings.url):
+            number = self._live or await self._generations.live()
+        if not number:
+            raise IndexUnavailableError(
+                f"there is no alias {self._alias('incidents')}: {_BY_WORKER}"
+            )
+        while True:
+            fates, failed = await self._attempt(documents, number)
+            with _translated(self._settings.url):
+                self._live = await self._generations.live()
+            if self._live == number:
+                if failed is not None:
+                    raise failed
+                return fates
+            number = self._live
+
+    async def _attempt(
+        self, documents: Sequence[Item | Incident], number: int
+    ) -> tuple[list[Fate], IndexUnavailableError | None]:
+        """Write to generation *number*; what went wrong may be that it is gone."""
         fates: list[Fate] = [fault(one) or Stored.STALE for one in documents]
-        operations = (
-            self._operation(at, stored(one))
-            for at, one in enumerate(documents)
-            if not isinstance(fates[at], Refused)
-        )
-        for chunk in _chunks(operations):
-            for at, fate in await self._bulk(chunk):
-                fates[at] = fate
-        return fates
+        try:
+            good = [
+                (at, one)
+                for at, one in enumerate(documents)
+                if not isinstance(fates[at], Refused)
+            ]
+            months = {self._index_of(d, number) for _, d in good if isinstance(d, Item)}
+            with _translated(self._settings.url):
+                await self._generations.ensure(number, sorted(months))
+            operations = (self._operation(at, stored(d), number) for at, d in good)
+            for chunk in _chunks(operations):
+                for at, fate in await self._bulk(chunk):
+                    fates[at] = fate
+        except IndexUnavailableError as error:
+            self._generations.forget()
+            return fates, error
+        return fates, None
 
     async def get(self, ident: str) -> Item | Incident | None:
         """Return the item or incident called *ident*, as of now."""
@@ -241,25 +288,71 @@ class ElasticIndex:
         gone = 0
         current = f"{before.astimezone(UTC):%Y.%m}"
         with _translated(self._settings.url):
-            for name in await self._indices("items"):
-                month = name.removeprefix(f"{self._alias('items')}-")
-                if re.fullmatch(r"\d{4}\.\d{2}", month) and month < current:
+            live = await self._generations.live()
+            for name in await self._generations.names("items", live):
+                if name.rpartition("-")[2] < current:
                     await self._client.indices.refresh(index=name)
                     gone += (await self._client.count(index=name))["count"]
                     await self._client.indices.delete(index=name)
         return gone
 
+    async def counts(self) -> Mapping[Kind, int]:
+        """Return how many documents there are, stubs included; refreshes first."""
+        counts: dict[Kind, int] = {}
+        with _translated(self._settings.url):
+            live = await self._generations.live()
+            for kind in KINDS:
+                names = self._generations.pattern(kind, live)
+                await self._client.indices.refresh(index=names, ignore_unavailable=True)
+                found = await self._client.count(index=names, ignore_unavailable=True)
+                counts[kind] = found["count"]
+        return counts
+
+    @asynccontextmanager
+    async def rebuild(self) -> AsyncIterator[Rebuild]:
+        """Build the next generation, by the templates of this version."""
+        generations = self._generations
+        with _translated(self._settings.url):
+            for kind in KINDS:
+                await self._prepare_template(kind)
+            await generations.first()
+            former = await generations.live()
+            number = former + 1
+            await generations.claim(number)
+
+        async def switch() -> None:
+            with _translated(self._settings.url):
+                await generations.switch(former, number)
+
+        try:
+            async with ElasticIndex(self._settings, self._prefix, only=number) as fresh:
+                yield Rebuild(fresh, switch)
+        finally:
+            with _translated(self._settings.url):
+                if await generations.live() == former:
+                    await generations.drop([number])
+        with _translated(self._settings.url):
+            await generations.drop(range(1, number))
+
+    async def abandon(self) -> list[str]:
+        """Delete every generation after the live one, whoever builds it."""
+        with _translated(self._settings.url):
+            live = await self._generations.live()
+            numbers = set((await self._generations.all()).values())
+            gone = await self._generations.drop(n for n in numbers if n > live)
+        return [f"deleted index {name}" for name in gone]
+
     def _alias(self, kind: Kind) -> str:
-        return f"{self._prefix}{kind}"
+        return self._generations.alias(kind)
 
     def _aliases(self) -> list[str]:
-        return [self._alias(kind) for kind in _KINDS]
+        return [self._alias(kind) for kind in KINDS]
 
-    def _index_of(self, document: Item | Incident) -> str:
+    def _index_of(self, document: Item | Incident, number: int) -> str:
         if isinstance(document, Incident):
-            return f"{self._alias('incidents')}-000001"
+            return self._generations.incidents(number)
         anchor = document.anchor.astimezone(UTC)
-        return f"{self._alias('items')}-{anchor.year:04}.{anchor.month:02}"
+        return self._generations.month(number, anchor.year, anchor.month)
 
     def _template(self, kind: Kind) -> dict[str, Any]:
         return schema.load(kind, prefix=self._prefix, replicas=self._settings.replicas)
@@ -267,10 +360,8 @@ class ElasticIndex:
     def _template_name(self, kind: Kind) -> str:
         return f"{self._prefix}wirewatch-{kind}"
 
-    async def _prepare_template(
-        self, kind: Kind, template: dict[str, Any]
-    ) -> list[str]:
-        name = self._template_name(kind)
+    async def _prepare_template(self, kind: Kind) -> list[str]:
+        name, template = self._template_name(kind), self._template(kind)
         held = await self._held_template(name)
         if held.get("_meta", {}).get("digest") == template["_meta"]["digest"]:
             return []
@@ -287,11 +378,11 @@ class ElasticIndex:
         held: dict[str, Any] = found["index_templates"][0]["index_template"]
         return held
 
-    async def _prepare_indices(self, kind: Kind, template: dict[str, Any]) -> list[str]:
+    async def _prepare_indices(self, kind: Kind, live: int) -> list[str]:
         """Give the indices that exist the fields that were added since."""
-        mappings = template["template"]["mappings"]
+        mappings = self._template(kind)["template"]["mappings"]
         lines = []
-        for name in await self._indices(kind):
+        for name in await self._generations.names(kind, live):
             found = (await self._client.indices.get_mapping(index=name))[name]
             if found["mappings"].get("_meta") == mappings["_meta"]:
                 continue
@@ -304,38 +395,15 @@ class ElasticIndex:
             except BadRequestError as error:
                 raise FatalError(
                     f"index {name} cannot take the mappings of this version: "
-                    f"{_reason(error)}; delete it and replay its topic, or run the "
+                    f"{_reason(error)}; build it anew: wirewatch reindex, or run the "
                     "version that made it"
                 ) from error
             lines.append(f"updated the mappings of {name}")
         return lines
 
-    async def _prepare_incidents(self) -> list[str]:
-        alias = self._alias("incidents")
-        if await self._client.indices.exists_alias(name=alias):
-            return []
-        name = f"{alias}-000001"
-        try:
-            await self._client.indices.create(index=name)
-        except BadRequestError as error:
-            if error.error != "resource_already_exists_exception":
-                raise
-            return []  # another worker was faster
-        return [f"made index {name}"]
-
-    async def _indices(self, kind: Kind) -> list[str]:
-        found = await self._client.indices.get_alias(
-            index=f"{self._alias(kind)}-*", ignore_unavailable=True
-        )
-        return sorted(
-            name
-            for name, about in found.items()
-            if self._alias(kind) in about.get("aliases", {})
-        )
-
     async def _faults(self) -> list[str]:
         faults = []
-        for kind in _KINDS:
+        for kind in KINDS:
             name = self._template_name(kind)
             held = await self._held_template(name)
             digest = self._template(kind)["_meta"]["digest"]
@@ -346,9 +414,24 @@ class ElasticIndex:
                     f"template {name} is not of this version: it is updated when a "
                     "worker of this version starts"
                 )
-        if not await self._client.indices.exists_alias(name=self._alias("incidents")):
+        live = await self._generations.live()
+        if not live:
             faults.append(f"there is no alias {self._alias('incidents')}: {_BY_WORKER}")
-        return faults + await self._index_faults()
+        return faults + await self._left_behind(live) + await self._index_faults()
+
+    async def _left_behind(self, live: int) -> list[str]:
+        """Return a line for each generation beside the live one."""
+        newer = "a reindex builds it; if that has died: wirewatch reindex --abandon"
+        older = (
+            "a reindex died after its switch, and documents of that moment may be "
+            "missing: wirewatch reindex"
+        )
+        beside = set((await self._generations.all()).values()) - {live}
+        return [
+            f"generation {number} of the index is there beside {live}: "
+            f"{newer if number > live else older}"
+            for number in sorted(beside)
+        ]
 
     async def _index_faults(self) -> list[str]:
         faults = []
@@ -371,10 +454,10 @@ class ElasticIndex:
         ]
         return faults
 
-    def _operation(self, at: int, document: Item | Incident) -> _Operation:
+    def _operation(self, at: int, document: Item | Incident, number: int) -> _Operation:
         action = {
             "index": {
-                "_index": self._index_of(document),
+                "_index": self._index_of(document, number),
                 "_id": document.id,
                 "version": document.version,
                 "version_type": "external",
@@ -470,7 +553,7 @@ def _client(settings: Elasticsearch) -> AsyncElasticsearch:
         options["ca_certs"] = settings.ca_file
     try:
         return AsyncElasticsearch(
-            settings.url,
+            [one.strip() for one in settings.url.split(",")],
             request_timeout=settings.request_timeout_s,
             # Whoever calls repeats the whole call; hidden repeats would only add load.
             max_retries=0,
@@ -505,14 +588,32 @@ def _translated(url: str) -> Iterator[None]:
     except ApiError as error:
         raise IndexUnavailableError(
             f"{where}: HTTP {error.status_code}: {_reason(error)}"
+            + _MENDING.get(error.status_code, "")
+        ) from error
+    except TlsError as error:
+        raise IndexUnavailableError(
+            f"{where}: {_of_certificate(error)}; see elasticsearch.ca_file"
         ) from error
     except (TransportError, SerializationError) as error:
         raise IndexUnavailableError(f"{where} does not answer: {error}") from error
 
 
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+def _without_credentials(urls: str) -> str:
+    return ", ".join(re.sub(r"//[^/]*@", "//", one.strip()) for one in urls.split(","))
+
+
+def _of_certificate(error: TlsError) -> str:
+    """Return what does not fit, without the client's wrapping of it."""
+    return next(
+        (
+            f"its certificate: {found[1]}"
+            for found in [
+                re.search(r"certificate verify failed: ([^(\]]+?) *\(", str(error))
+            ]
+            if found
+        ),
+        f"no TLS: {error.message}",
+    )
 
 
 def _status(error: IndexUnavailableError) -> int:

@@ -1,4 +1,4 @@
-"""The search index in one SQLite file under the data folder, full text by FTS5.
+"""The search index in an SQLite file under the data folder, full text by FTS5.
 
 Texts are analysed by :mod:`mappings.analysis`; the full-text table stores no text of
 its own (contentless), so a row is taken out by analysing the old record again. That is
@@ -7,6 +7,9 @@ sound only while the analysis is the same: its version is kept in the file, and
 
 One thread writes; others read, each on its own connection, in this process or another
 (write-ahead log). What a call has written is durable and searchable when it returns.
+
+Every call asks which generation is live (:mod:`mappings.files`), works, and asks again:
+if that has changed meanwhile it works once more, on the new one.
 """
 
 from __future__ import annotations
@@ -17,9 +20,9 @@ import queue
 import sqlite3
 import time
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,16 +31,21 @@ from typing import Final, Literal, Self, TypeVar
 import msgspec
 
 from mappings import analysis, paging, sql
-from mappings.face import Fate, Held, Hit, Kind, Page, Sort, Stored
+from mappings.face import Fate, Held, Hit, Kind, Page, Rebuild, Sort, Stored
 from mappings.fields import Header, Searchable, fault, kind_of, searchable, stored
+from mappings.files import FILE, Files, drop
 from mappings.query import Query
 from mappings.snippets import snippets
 from streams.clock import to_ms
-from streams.errors import FatalError, IndexUnavailableError, LogDamagedError
+from streams.errors import (
+    AlreadyRunningError,
+    FatalError,
+    IndexUnavailableError,
+    LogDamagedError,
+)
 from streams.records import Incident, Item
 
 
-FILE: Final = "index.db"
 QUERY_MAX_S: Final = 5.0
 BUSY_MAX_S: Final = 5.0
 READERS: Final = 4
@@ -106,14 +114,19 @@ class EmbeddedIndex:
         *,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
         busy_max_s: float = BUSY_MAX_S,
+        only: Path | None = None,
     ) -> None:
-        self._path = folder / FILE
-        self._synchronous = synchronous
+        self._path = only or folder / FILE
+        self._files = Files(folder, only=only)
+        self._synchronous: Literal["FULL", "NORMAL"] = synchronous
         self._busy_max_s = busy_max_s
         self._writing: sqlite3.Connection | None = None
+        self._written: Path | None = None
         self._writer = ThreadPoolExecutor(1, "index-writer")
         self._readers = ThreadPoolExecutor(READERS, "index-reader")
-        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[tuple[Path, sqlite3.Connection]] = (
+            queue.SimpleQueue()
+        )
 
     async def __aenter__(self) -> Self:
         """Open it; no file is made before something is written or prepared."""
@@ -130,7 +143,9 @@ class EmbeddedIndex:
 
     async def prepare(self) -> list[str]:
         """Make the tables, or build them anew when code or analysis has changed."""
-        return await self._write(self._prepare)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._writer, self._prepare
+        )
 
     async def check(self) -> list[str]:
         """Return a line for each fault of the file."""
@@ -197,48 +212,113 @@ class EmbeddedIndex:
             gone += part
         return gone
 
-    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def attempt() -> T:
-            with _translated(self._path):
-                connection = self._writing = self._writing or self._open_writer()
-                with _transaction(connection):
-                    return work(connection)
+    async def counts(self) -> Mapping[Kind, int]:
+        """Return how many documents there are, stubs included."""
+        return await self._read(_counts)
 
-        return await asyncio.get_running_loop().run_in_executor(self._writer, attempt)
+    @asynccontextmanager
+    async def rebuild(self) -> AsyncIterator[Rebuild]:
+        """Build the next generation in a file of its own; a half-built one goes."""
+        files = self._files
+        with files.claimed():
+            for dead in files.newer():
+                drop(dead)
+            path = files.path(files.number() + 1)
+            try:
+                async with EmbeddedIndex(
+                    files.folder, synchronous=self._synchronous, only=path
+                ) as fresh:
+                    await fresh.prepare()
+                    yield Rebuild(
+                        fresh, lambda: asyncio.to_thread(files.make_live, path)
+                    )
+            finally:
+                if files.live() != path:
+                    drop(path)
+            for former in files.older():
+                drop(former)
+
+    async def abandon(self) -> list[str]:
+        """Delete the half-built generation of a reindex that has died."""
+        lines = []
+        with self._files.claimed():
+            for dead in self._files.newer():
+                drop(dead)
+                lines.append(f"deleted {dead}")
+        return lines
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def in_transaction(path: Path) -> T:
+            connection = self._writer_of(path)
+            with _transaction(connection):
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(
+            self._writer, self._on_live, in_transaction
+        )
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def attempt() -> T:
-            with _translated(self._path):
+        def in_snapshot(path: Path) -> T:
+            connection = self._reader_of(path)
+            deadline = time.monotonic() + QUERY_MAX_S
+            connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+            try:
+                return _snapshot(connection, work)
+            finally:
+                self._idle.put((path, connection))
+
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, self._on_live, in_snapshot
+        )
+
+    def _on_live(self, work: Callable[[Path], T]) -> T:
+        """Return what *work* gives on the generation that is live when it has ended."""
+        with _translated(self._path):
+            path = self._live()
+            while True:
                 try:
-                    connection = self._idle.get_nowait()
-                except queue.Empty:
-                    connection = self._open_reader()
-                deadline = time.monotonic() + QUERY_MAX_S
-                connection.set_progress_handler(
-                    lambda: time.monotonic() > deadline, 10_000
-                )
-                try:
-                    return _snapshot(connection, work)
-                finally:
-                    self._idle.put(connection)
+                    result = work(path)
+                except Exception:
+                    if self._live() == path:
+                        raise
+                else:
+                    if self._live() == path:
+                        return result
+                path = self._live()
 
-        return await asyncio.get_running_loop().run_in_executor(self._readers, attempt)
-
-    def _open_writer(self) -> sqlite3.Connection:
-        folder = self._path.parent
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        connection = _connect(self._path, "rwc", self._busy_max_s)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={self._synchronous}")
-        return connection
-
-    def _open_reader(self) -> sqlite3.Connection:
-        if not self._path.exists():
+    def _live(self) -> Path:
+        live = self._files.live()
+        if live is None or not live.exists():
             raise IndexUnavailableError(
-                f"there is no index in {self._path.parent} yet: nothing was written"
+                f"there is no index in {self._files.folder} yet: nothing was written"
             )
-        connection = _connect(self._path, "ro", self._busy_max_s)
+        return live
+
+    def _writer_of(self, path: Path) -> sqlite3.Connection:
+        """Return the connection that writes to *path*, which is never made by it."""
+        if self._writing is not None and self._written != path:
+            self._writing.close()
+            self._writing = None
+        if self._writing is None:
+            connection = _connect(path, "rw", self._busy_max_s)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            self._writing, self._written = connection, path
+        return self._writing
+
+    def _reader_of(self, path: Path) -> sqlite3.Connection:
+        """Return an idle connection to *path*, or a new one."""
+        while True:
+            try:
+                opened, connection = self._idle.get_nowait()
+            except queue.Empty:
+                return self._open_reader(path)
+            if opened == path:
+                return connection
+            connection.close()
+
+    def _open_reader(self, path: Path) -> sqlite3.Connection:
+        connection = _connect(path, "ro", self._busy_max_s)
         try:
             _demand_current(connection, self._path)
         except BaseException:
@@ -246,7 +326,20 @@ class EmbeddedIndex:
             raise
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection) -> list[str]:
+    def _prepare(self) -> list[str]:
+        """Bring the live generation up to date; make the first if there is none."""
+        with _translated(self._path):
+            path = self._files.live() or self._files.path(1)
+            if not path.exists():
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            connection = self._writer_of(path)
+            with _transaction(connection):
+                lines = self._prepared(connection)
+            self._files.make_first_live(path)
+        return lines
+
+    def _prepared(self, connection: sqlite3.Connection) -> list[str]:
         held = _version_of(connection)
         if held == _version():
             return []
@@ -268,17 +361,32 @@ class EmbeddedIndex:
             return [str(error)]
 
     def _faults(self) -> list[str]:
-        connection = self._open_reader()
+        connection = self._open_reader(self._live())
         try:
             lines = connection.execute("PRAGMA quick_check(5)").fetchall()
         finally:
             connection.close()
-        remedy = "stop, move the file away and replay the topics `items`, `incidents`"
         return [
-            f"{self._path} is damaged: {line}; {remedy}"
+            f"{self._path} is damaged: {line}; build it anew: wirewatch reindex"
             for (line,) in lines
             if line != "ok"
-        ]
+        ] + self._left_behind()
+
+    def _left_behind(self) -> list[str]:
+        """Return a line for each generation of a reindex that has died."""
+        try:
+            with self._files.claimed():
+                return [
+                    f"{path} is half-built, its reindex has died: wirewatch reindex "
+                    "begins anew, with --abandon it only deletes it"
+                    for path in self._files.newer()
+                ] + [
+                    f"{path} is still there: a reindex died after its switch, and "
+                    "documents of that moment may be missing: wirewatch reindex"
+                    for path in self._files.older()
+                ]
+        except AlreadyRunningError:
+            return []  # it is being built
 
     def _close(self) -> None:
         self._writer.shutdown()
@@ -287,11 +395,11 @@ class EmbeddedIndex:
             self._writing.close()
             self._writing = None
         while not self._idle.empty():
-            self._idle.get().close()
+            self._idle.get()[1].close()
 
 
 def _connect(
-    path: Path, mode: Literal["ro", "rwc"], busy_max_s: float
+    path: Path, mode: Literal["ro", "rw"], busy_max_s: float
 ) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode={mode}",
@@ -346,8 +454,8 @@ def _translated(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
         if code in _DAMAGED:
             raise LogDamagedError(
-                f"{path} cannot be read or written: {error}; move it away and replay "
-                "the topics `items` and `incidents`"
+                f"{path} cannot be read or written: {error}; build it anew: wirewatch "
+                "reindex"
             ) from error
         if code == sqlite3.SQLITE_INTERRUPT:
             raise IndexUnavailableError(
@@ -561,6 +669,13 @@ def _held(connection: sqlite3.Connection, idents: Sequence[str]) -> dict[str, He
             header = _decode_header(body)
             held[header.id] = header.held()
     return held
+
+
+def _counts(connection: sqlite3.Connection) -> dict[Kind, int]:
+    return {
+        kind: connection.execute(f"SELECT count(*) FROM {kind}_entry").fetchone()[0]  # noqa: S608 - fixed names only
+        for kind in _KINDS
+    }
 
 
 def _search(

@@ -7,7 +7,8 @@ the data folder) and :mod:`mappings.elastic` (Elasticsearch). ``open_index`` in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from enum import Enum
 from types import TracebackType
@@ -61,6 +62,15 @@ class Held(NamedTuple):
     revision: int
     state: str
     origin: str
+
+
+class Rebuild(NamedTuple):
+    """A generation of the index that is being built beside the live one."""
+
+    #: Writes to that generation alone; no search finds what is in it.
+    fresh: SearchIndex
+    #: Makes it the live one, for every process at once.
+    switch: Callable[[], Awaitable[None]]
 
 
 class SearchIndex(Protocol):
@@ -124,3 +134,23 @@ class SearchIndex(Protocol):
 
     async def expire(self, before: datetime) -> int:
         """Delete items whose anchor month ends before *before*; how many went."""
+
+    async def counts(self) -> Mapping[Kind, int]:
+        """Return how many documents of each kind are durable, stubs included."""
+
+    def rebuild(self) -> AbstractAsyncContextManager[Rebuild]:
+        """Claim and make the next generation; leaving ends one of the two.
+
+        Left before the switch, or by an error: the new one goes, and nothing has
+        happened. Left after it: the former one goes. Left by an error after the switch:
+        the former one stays, as the mark that documents may be missing from the live
+        one. Raises AlreadyRunningError when somebody else builds one.
+
+        A write that was under way when the switch came is made again, on the new
+        generation, before it is reported. So whatever was reported as written to the
+        former one was on its topic before the switch; who reads the topics as of after
+        the switch has all of it.
+        """
+
+    async def abandon(self) -> list[str]:
+        """Delete the half-built generation of a dead rebuild; a line for each thing."""

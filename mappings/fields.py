@@ -90,7 +90,7 @@ def fault(document: Item | Incident) -> Refused | None:
 
 
 def stored(document: Item | Incident) -> Item | Incident:
-    """Return what the index keeps of *document*: of a withdrawn item, a stub.
+    """Return what the index keeps of *document*: of an item that is not present, a stub.
 
     A stub has no text and nothing that quotes it, but all that says what it was.
     """

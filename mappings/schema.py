@@ -32,7 +32,7 @@ from streams.text import fingerprint
 
 
 #: Counts changes of the templates; a server that has a higher one is left alone.
-TEMPLATE_VERSION = 1
+TEMPLATE_VERSION = 2
 
 #: Stands for the configured prefix.
 PREFIX = "{prefix}"
@@ -67,8 +67,9 @@ def template(kind: Kind) -> dict[str, Any]:
         # Over the templates that Elasticsearch brings (100) and a user's catch-all.
         "priority": 500,
         "version": TEMPLATE_VERSION,
+        # A writer that wakes up late must not bring a deleted generation back.
+        "allow_auto_create": False,
         "template": {
-            "aliases": {alias: {}},
             "settings": {
                 "number_of_shards": 1,
                 "codec": "best_compression",

@@ -16,8 +16,9 @@ import pytest
 from elasticsearch import AsyncElasticsearch
 
 from mappings.elastic import ElasticIndex
-from mappings.embedded import FILE, EmbeddedIndex
+from mappings.embedded import EmbeddedIndex
 from mappings.face import Held, Refused, SearchIndex, Stored
+from mappings.files import FILE
 from mappings.query import parse
 from mappings.snippets import END, START
 from streams.errors import IndexUnavailableError, LogDamagedError, QueryError
@@ -408,8 +409,8 @@ async def test_an_item_lies_in_the_month_of_its_anchor(
     await elastic.write([item("i1"), item("i2", anchor=late), incident("n1")])
     names = set(await client.indices.get(index=f"{prefix}*"))
     assert names == {
-        f"{prefix}items-2026.10",
-        f"{prefix}items-2026.11",
+        f"{prefix}items-000001-2026.10",
+        f"{prefix}items-000001-2026.11",
         f"{prefix}incidents-000001",
     }
 
@@ -432,7 +433,7 @@ async def test_a_block_is_waited_out(
     elastic: ElasticIndex, client: AsyncElasticsearch, prefix: str, block: str
 ) -> None:
     await elastic.write([item("i1", text="flood")])
-    blocked = f"{prefix}items-2026.11"
+    blocked = f"{prefix}items-000001-2026.11"
     await client.indices.put_settings(
         index=blocked, settings={f"index.blocks.{block}": True}
     )
@@ -452,7 +453,7 @@ async def test_a_shard_that_is_on_no_node_is_waited_out(
     elasticsearch: str,
     prefix: str,
 ) -> None:
-    month = f"{prefix}items-2026.11"
+    month = f"{prefix}items-000001-2026.11"
     nowhere = "index.routing.allocation.require._name"
     await client.indices.create(
         index=month, settings={nowhere: "none"}, wait_for_active_shards=0
@@ -515,7 +516,7 @@ async def test_a_server_that_is_away_is_transient() -> None:
 async def test_fields_that_were_added_reach_the_indices_that_exist(
     elastic: ElasticIndex, client: AsyncElasticsearch, prefix: str
 ) -> None:
-    month = f"{prefix}items-2026.01"
+    month = f"{prefix}items-000001-2026.01"
     await elastic.write([item("i1", anchor=datetime(2026, 1, 9, tzinfo=UTC))])
     await client.indices.put_mapping(index=month, meta={"digest": "an older one"})
     assert await elastic.prepare() == [f"updated the mappings of {month}"]
@@ -606,6 +607,6 @@ async def test_a_damaged_file_stops_the_process(tmp_path: Path) -> None:
     whole[4096:] = b"\xff" * (len(whole) - 4096)
     file.write_bytes(whole)
     async with EmbeddedIndex(tmp_path) as index:
-        with pytest.raises(LogDamagedError, match="replay"):
+        with pytest.raises(LogDamagedError, match="reindex"):
             await index.write([item("i1", version=2)])
         assert await index.check() != []
