@@ -62,7 +62,10 @@ def read(
     try:
         fields = msgspec.json.decode(stripped)
         if isinstance(fields, dict) and "identities" in fields:
-            return decode(RawItem, stripped)
+            item = decode(RawItem, stripped)
+            if item.state == "forgotten" or item.forgetting is not None:
+                return _refused(line, where, "only 'wirewatch forget' forgets")
+            return item
         short = msgspec.json.decode(stripped, type=ShortItem)
         item = _item(short, fallback, now)
         if item.title or item.text:

@@ -83,6 +83,9 @@ def _about_item(item: Item) -> Iterator[tuple[str, Text]]:
     yield "id", escape.shown(item.id)
     if item.state == "withdrawn":
         yield "state", Text("withdrawn by its publisher", style="bold red")
+    if item.forgetting is not None:
+        told = f"forgotten on {wording.moment(item.fetched)}"
+        yield "state", escape.shown(f"{told}: {item.forgetting.because}", "bold red")
     source = item.source
     other = wording.source_name(source) != source.id
     known = f"{source.connector}, {source.id}" if other else source.connector

@@ -22,6 +22,7 @@ FATE_STYLE: Mapping[Fate, str] = {
     Fate.SUPERSEDED: "cyan",
     Fate.DUPLICATE: "cyan",
     Fate.WITHDRAWN: "cyan",
+    Fate.FORGOTTEN: "cyan",
     Fate.DEAD_LETTER: "bold red",
     Fate.EXPIRED: "dim",
     Fate.PENDING: "yellow",

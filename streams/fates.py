@@ -156,8 +156,8 @@ def judge_silence(silence: Silence, publications: Mapping[str, Publication]) -> 
     sight = silence.sight
     for ident, known in publications.items():
         if known.state == "forgotten":
-            at = str(Position(RAW.name, *known.cause))
-            return Verdict(Fate.FORGOTTEN, ident, because=at)
+            asked_at = str(Position(RAW.name, *known.cause))
+            return Verdict(Fate.FORGOTTEN, ident, because=asked_at)
         if not known.accounts_for(sight):
             continue
         at = known.cause

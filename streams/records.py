@@ -26,9 +26,12 @@ _VERSION: int = msgspec.field(default_factory=lambda: SCHEMA_VERSION)
 
 UTC = Annotated[datetime, Meta(tz=True)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+#: Of an item that is forgotten: above all that a clock gives (milliseconds), so that
+#: nothing ever replaces the stub; the largest that JSON's readers agree on (RFC 7493).
+FORGOTTEN_VERSION = 2**53 - 1
 Seconds = Annotated[float, Meta(ge=0)]
 
-State = Literal["present", "withdrawn"]
+State = Literal["present", "withdrawn", "forgotten"]
 IncidentClass = Literal[
     "battle",
     "remote_violence",
@@ -112,6 +115,21 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rebroadcast_of: str = ""
 
 
+class Forgetting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A publication's content was taken away everywhere: which, and why.
+
+    It holds nothing of the content: ``because`` is the operator's own words.
+    """
+
+    id: str
+    because: str
+    #: As the index held them when it was asked for.
+    revision: int = 0
+    anchor: UTC
+    #: Incidents that quote it, or did.
+    incidents: tuple[str, ...] = ()
+
+
 class RawItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A publication as its source gave it. Topic ``items.raw``, key ``publisher``."""
 
@@ -136,6 +154,8 @@ class RawItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     enclosures: tuple[Enclosure, ...] = ()
     #: Present on radio items only.
     recording: Recording | None = None
+    #: Present if and only if ``state`` is ``forgotten``.
+    forgetting: Forgetting | None = None
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -147,7 +167,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class UniqueItem(RawItem, frozen=True, kw_only=True, omit_defaults=True):
-    """First sight, a changed text, or a withdrawal. Topic ``items.unique``, key ``id``."""
+    """First sight, a changed text, a withdrawal, or the end. Topic ``items.unique``, key ``id``."""
 
     #: Names the publication for ever; ``i`` and 24 hex digits.
     id: str

@@ -22,6 +22,12 @@ RECORD_MAX_BYTES = 1_048_576
 #: A dead letter holds a record of the largest size whole, and the reason beside it.
 DEADLETTER_MAX_BYTES = 2 * RECORD_MAX_BYTES
 
+#: On servers a topic's files are closed at this age, so that compaction and expiry, which
+#: pass the open one over, come to every record.
+SEGMENT_S = 7 * DAY_S
+#: On servers compaction has come to a record at this age (of what it may compact).
+COMPACTED_WITHIN_S = 7 * DAY_S
+
 #: How long the index keeps items and incidents, and the compacted topics with it.
 INDEX_KEPT_S = 2 * 365 * DAY_S
 
@@ -43,6 +49,21 @@ class Topic:
     max_bytes: int
     writers: tuple[str, ...]
     about: str
+    #: On servers: of records of one key that are older than this the last one is enough.
+    #: (On the embedded log `wirewatch forget` deletes the others itself.)
+    compacted_after_s: int | None = None
+
+    @property
+    def gone_after_s(self) -> int | None:
+        """How long, on servers, a record lies here at most once a newer one has its key.
+
+        None where nothing but age takes it away and it has none.
+        """
+        if self.compacted:
+            return COMPACTED_WITHIN_S
+        if self.compacted_after_s is not None:
+            return self.compacted_after_s + COMPACTED_WITHIN_S
+        return None if self.kept_s is None else self.kept_s + SEGMENT_S
 
 
 RAW = Topic(
@@ -63,9 +84,11 @@ UNIQUE = Topic(
     record=records.UniqueItem,
     compacted=False,
     kept_s=365 * DAY_S,
+    # The audit asks for every emission of a raw record that is still there.
+    compacted_after_s=35 * DAY_S,
     max_bytes=RECORD_MAX_BYTES,
     writers=("dedupe",),
-    about="First sight of a publication, a changed text, or a withdrawal.",
+    about="First sight of a publication, a changed text, a withdrawal, or its end.",
 )
 TAGGED = Topic(
     name="items.tagged",
@@ -151,6 +174,11 @@ CORRELATE_TABLE = changelog("correlate", "stories", TAGGED.partitions)
 
 #: What `topics create` makes: the public topics, and the tables behind the stages.
 DECLARED = (*ALL, DEDUPE_TABLE, CORRELATE_TABLE)
+
+
+def gone_after_s() -> int:
+    """Return after how long, on servers, no topic holds what a newer record replaced."""
+    return max(topic.gone_after_s or 0 for topic in DECLARED)
 
 
 def by_name(name: str) -> Topic:

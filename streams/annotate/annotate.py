@@ -66,9 +66,9 @@ SHIPPED = Annotators(
 
 
 def annotate(item: UniqueItem, annotators: Annotators = SHIPPED) -> TaggedItem:
-    """Return *item* with what it says; a withdrawn one says nothing any more."""
+    """Return *item* with what it says; one that is not present says nothing any more."""
     given = {name: getattr(item, name) for name in UniqueItem.__struct_fields__}
-    if item.state == "withdrawn":
+    if item.state != "present":
         return TaggedItem(**given)
     # A transcript's title is the station's, not the speaker's.
     title = "" if item.recording is not None else item.title

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from streams import events
-from streams.correlate.incidents import entered, left, main_event
+from streams.correlate.incidents import entered, forgotten, left, main_event, stub
 from streams.correlate.memory import (
     HeldIncident,
     HeldItem,
@@ -18,7 +18,7 @@ from streams.correlate.memory import (
     item_key,
     story_key,
 )
-from streams.records import Incident, Item, Story, TaggedItem
+from streams.records import FORGOTTEN_VERSION, Incident, Item, Story, TaggedItem
 from streams.stage import Decision, Received, State
 from streams.text import fingerprint
 
@@ -37,7 +37,7 @@ def decide(received: Received, state: State) -> Decision:
         return Decision()
     item = _item(tagged, placed, origin=events.origin_of(received.record))
     changed = [events.incident(one) for one in _account(item, placed, turn)]
-    turn.touch(_keys(item.id, placed))
+    turn.touch(_keys(item, placed))
     return Decision([events.item(item), *changed], turn.writes)
 
 
@@ -49,12 +49,15 @@ def _placed(item: TaggedItem, turn: Turn) -> HeldItem | None:
     if before is not None:
         if before.cause == turn.offset:
             return before  # a replay: what was decided stands
+        if before.version == FORGOTTEN_VERSION:
+            return None
         old = before.cause > turn.offset or item.revision < before.revision
         if old or (item.revision, digest) == (before.revision, before.digest):
             return None
     story = _story_of(item)
+    version = turn.version_after(before.version if before else 0)
     after = HeldItem(
-        version=turn.version_after(before.version if before else 0),
+        version=FORGOTTEN_VERSION if item.state == "forgotten" else version,
         revision=item.revision,
         digest=digest,
         story=story,
@@ -67,7 +70,7 @@ def _placed(item: TaggedItem, turn: Turn) -> HeldItem | None:
 
 
 def _story_of(item: TaggedItem) -> str:
-    if item.state == "withdrawn" or not item.signature:
+    if item.state != "present" or not item.signature:
         return ""
     return "s" + fingerprint(item.signature)
 
@@ -122,7 +125,10 @@ def _account(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incident]:
     """Bring stories and incidents up to date; yield each incident that changes."""
     if placed.left_story and placed.left_story != placed.story:
         _leave_story(placed, turn)
-    if placed.left_incident and placed.left_incident != placed.incident:
+    if item.forgetting is not None:
+        for ident in _quoted_in(item, placed):
+            yield _forget_in(item, ident, placed, turn)
+    elif placed.left_incident and placed.left_incident != placed.incident:
         yield from _leave_incident(item, placed, turn)
     if placed.story:
         _enter_story(item, placed, turn)
@@ -178,6 +184,33 @@ def _leave_incident(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incide
         yield after.incident
 
 
+def _quoted_in(item: Item, placed: HeldItem) -> tuple[str, ...]:
+    """Return the incidents that *item*, which is forgotten, must be taken out of."""
+    told = item.forgetting.incidents if item.forgetting is not None else ()
+    return tuple(dict.fromkeys(one for one in (placed.left_incident, *told) if one))
+
+
+def _forget_in(item: Item, ident: str, placed: HeldItem, turn: Turn) -> Incident:
+    """Return the incident *ident* without a word of *item*'s.
+
+    Of one that is older than our memory only a stub without reports can be issued.
+    """
+
+    def without(held: HeldIncident | None) -> HeldIncident | None:
+        if held is None:
+            return None
+        version = turn.version_after(held.incident.version)
+        member = ident == placed.left_incident
+        return forgotten(held, item, version=version, member=member)
+
+    after = turn.change(incident_key(ident), HeldIncident, without)
+    if after is None:
+        return stub(ident, item, version=turn.version_after(0))
+    if not after.incident.item_count:
+        _end_in_story(after, turn)
+    return after.incident
+
+
 def _end_in_story(ended: HeldIncident, turn: Turn) -> None:
     """Take an incident without reports from its story: the next report opens one."""
 
@@ -204,12 +237,14 @@ def _enter_incident(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incide
         yield after.incident
 
 
-def _keys(ident: str, placed: HeldItem) -> Iterator[bytes]:
+def _keys(item: Item, placed: HeldItem) -> Iterator[bytes]:
     """Yield the entries that the record touched; the same ones in every replay."""
-    yield item_key(ident)
+    yield item_key(item.id)
     for story in dict.fromkeys((placed.story, placed.left_story)):
         if story:
             yield story_key(story)
-    for incident in dict.fromkeys((placed.incident, placed.left_incident)):
+    for incident in dict.fromkeys(
+        (placed.incident, placed.left_incident, *_quoted_in(item, placed))
+    ):
         if incident:
             yield incident_key(incident)

@@ -18,6 +18,8 @@ from streams.records import (
     Report,
     Span,
     TaggedItem,
+    Toll,
+    Tolls,
 )
 
 
@@ -37,6 +39,8 @@ _MATERIAL = (
     "tolls",
     "independent_sources",
 )
+#: Fields whose values quote nobody.
+_WORDLESS = ("status", "incident_class", "independent_sources")
 _SENTENCE_END = re.compile(r"[.!?؟…।]+[\"'»”)]*\s|\n")
 
 
@@ -87,6 +91,7 @@ def left(
     ``moved_to`` names the incident that *item* reports now; '' if it reports none.
     """
     before = held.incident
+    led = before.reports[:1] != () and before.reports[0].item == item.id
     reports = tuple(r for r in before.reports if r.item != item.id)
     standby = tuple(r for r in held.standby if r.item != item.id)
     if not reports:
@@ -102,14 +107,57 @@ def left(
         merged_into=before.merged_into if count else moved_to,
         origin=item.origin,
     )
+    if led and reports:
+        incident = _in_words_of(reports[0], incident)
     return HeldIncident(
         incident=_dated(before, incident, item.id), story=held.story, standby=standby
     )
 
 
+def forgotten(
+    held: HeldIncident, item: Item, *, version: int, member: bool
+) -> HeldIncident:
+    """Return the incident without a word of *item*'s, in reports, facts or changes.
+
+    ``member`` says that *item* is counted in it; else it only was, before an edit.
+    """
+    before = held.incident
+    if member:
+        held = left(held, item, version=version, moved_to="")
+    incident = msgspec.structs.replace(
+        held.incident, version=version, origin=item.origin
+    )
+    if incident.reports:
+        incident = _in_words_of(incident.reports[0], incident)
+    else:
+        incident = msgspec.structs.replace(
+            incident, title="", when=None, place=None, actors=(), tolls=Tolls()
+        )
+    plain = tuple(one for one in incident.changes if one.field in _WORDLESS)
+    material = any(
+        getattr(before, name) != getattr(incident, name) for name in _MATERIAL
+    )
+    incident = msgspec.structs.replace(incident, changes=plain, material=material)
+    standby = tuple(r for r in held.standby if r.item != item.id)
+    return HeldIncident(incident=incident, story=held.story, standby=standby)
+
+
+def stub(ident: str, item: Item, *, version: int) -> Incident:
+    """Return what is issued of an incident that only its id is known of any more."""
+    return Incident(
+        id=ident,
+        version=version,
+        status="retracted",
+        incident_class="none",
+        first_seen=item.fetched,
+        last_seen=item.fetched,
+        origin=item.origin,
+    )
+
+
 def main_event(item: TaggedItem) -> Event | None:
     """Return the event that makes *item* a report: it is of a class, and happened."""
-    if item.state == "withdrawn" or item.main_class == "none":
+    if item.state != "present" or item.main_class == "none":
         return None
     return item.events[0] if item.events[0].modality == "happened" else None
 
@@ -154,6 +202,34 @@ def _facts(item: Item, report: Report) -> dict[str, Any]:
         "confidence": event.incident_class.confidence,
         "models": item.models,
     }
+
+
+def _in_words_of(report: Report, incident: Incident) -> Incident:
+    """Return *incident* as *report* leads it: what only the one before it said goes.
+
+    A copy tells of the same event, so that place, time and numbers stand; the spans and
+    the quotes were of another item's text.
+    """
+    when, place, tolls = incident.when, incident.place, incident.tolls
+    return msgspec.structs.replace(
+        incident,
+        title=report.quote,
+        when=when and msgspec.structs.replace(when, span=None),
+        place=place and msgspec.structs.replace(place, span=None),
+        actors=tuple(
+            msgspec.structs.replace(actor, quote="", span=None)
+            for actor in incident.actors
+        ),
+        tolls=Tolls(
+            killed=_unquoted(tolls.killed),
+            injured=_unquoted(tolls.injured),
+            abducted=_unquoted(tolls.abducted),
+        ),
+    )
+
+
+def _unquoted(toll: Toll | None) -> Toll | None:
+    return toll and msgspec.structs.replace(toll, quote="", span=None)
 
 
 def _place(item: Item, event: Event) -> Place | None:

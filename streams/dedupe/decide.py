@@ -31,8 +31,9 @@ from streams.dedupe.publication import (
     names_of,
     publication_key,
 )
+from streams.errors import RecordError
 from streams.log.face import Position, Record
-from streams.records import RawItem, UniqueItem
+from streams.records import Forgetting, RawItem, UniqueItem
 from streams.stage import Decision, Received, State
 
 
@@ -51,13 +52,21 @@ class Judgement(NamedTuple):
 def decide(received: Received, state: State) -> Decision:
     """Return what the raw record *received* leads to, given dedupe's table."""
     item = cast(RawItem, received.data)
+    if (item.state == "forgotten") != (item.forgetting is not None):
+        raise RecordError("an item is forgotten if and only if it says which and why")
     sight = look(received.record, item)
     names = names_of(item, sight.content_hash)
-    ident, free, own = _resolve(names, state)
+    if item.forgetting is not None:
+        ident, free, own = _asked_for(item.forgetting, names[0], state)
+    else:
+        ident, free, own = _resolve(names, state)
     stored = state.get(publication_key(ident))
     known = load(stored) if stored is not None else None
 
-    after, emitted = judge(known, sight)
+    if item.forgetting is not None:
+        after, emitted = close(known, sight, item.forgetting)
+    else:
+        after, emitted = judge(known, sight)
     after = _named(after, own)
     here = _where_it_lies(received.record, sight)
     if after is not known or memory.is_fading(after, here):
@@ -81,7 +90,8 @@ def judge(known: Publication | None, sight: Sight) -> Judgement:
     before = known.sequence(sight.source)
     if before is not None and _is_replay(before, sight):
         return Judgement(known, known.cause == (sight.partition, sight.offset))
-    if before is not None and before.mark == sight.mark:
+    repeats = before is not None and before.mark == sight.mark
+    if repeats or known.state == "forgotten":
         return Judgement(known, emitted=False)
     noted = known.noting(sight)
     if _makes_revision(known, before, sight):
@@ -89,6 +99,19 @@ def judge(known: Publication | None, sight: Sight) -> Judgement:
     if before is None and _tells_more(known, sight):
         return Judgement(noted.showing(sight, known.revision), emitted=True)
     return Judgement(noted, emitted=False)
+
+
+def close(known: Publication | None, sight: Sight, forgetting: Forgetting) -> Judgement:
+    """Return what a publication is once an operator has had it forgotten.
+
+    For one that is not known (it lies in the index alone) the request says what the
+    index held, so that the stub replaces that.
+    """
+    if known is not None and known.state == "forgotten":
+        return Judgement(known, known.cause == (sight.partition, sight.offset))
+    publication = known or first(sight, forgetting.anchor)
+    held = max(forgetting.revision, known.revision if known else 0)
+    return Judgement(publication.forgotten(sight, held + 1), emitted=True)
 
 
 def _is_replay(before: Sequence, sight: Sight) -> bool:
@@ -181,6 +204,15 @@ def _resolve(
         name for name, one in zip(names, owners, strict=True) if one in {None, owner}
     ]
     return owner, free, own
+
+
+def _asked_for(
+    forgetting: Forgetting, name: bytes, state: State
+) -> tuple[bytes, list[bytes], list[bytes]]:
+    """As :func:`_resolve`: the id is given, whoever owns its first name by now."""
+    ident, owner = forgetting.id.encode(), state.get(name)
+    own = [name] if owner in {None, ident} else []
+    return ident, own if owner is None else [], own
 
 
 def _named(publication: Publication, names: list[bytes]) -> Publication:

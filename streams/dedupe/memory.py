@@ -2,11 +2,12 @@
 
 Every publication stands in the table once more, under the record that touched it last
 (``t/PARTITION/OFFSET``), which is an order of age that needs no list. Every few records
-the sweep looks at the oldest of these. The clock is the append time of the records, so
-that the same log gives the same table.
+the sweep looks at the oldest of these; :mod:`streams.forgetting` has the clock that it
+goes by.
 
 A publication that is still sent, though it never changes, is touched from time to time:
-it must not be taken for a new one when its feed outlives the memory.
+it must not be taken for a new one when its feed outlives the memory. One that an operator
+had forgotten (:class:`~streams.records.Forgetting`) is remembered for ever, by its names.
 """
 
 from __future__ import annotations
@@ -21,11 +22,10 @@ from streams.dedupe.publication import (
     sweep_key,
     touch_key,
 )
+from streams.forgetting import DAY_MS, Sweep, is_due, started, swept
 from streams.stage import State
 from streams.topics import INDEX_KEPT_S
 
-
-DAY_MS = 86_400_000
 
 #: As long as the index may hold an item (its month ends up to 31 days later, and an
 #: anchor may lie a day ahead). Forgotten earlier, a publication that returns would get a
@@ -33,24 +33,19 @@ DAY_MS = 86_400_000
 REMEMBERED_MS = INDEX_KEPT_S * 1000 + 40 * DAY_MS
 #: A copy of something that was touched longer ago than this touches it again.
 FADING_MS = 30 * DAY_MS
-#: What a crash may send through dedupe again is never forgotten: that is less than this
-#: many records of a partition.
-REPLAYED_MAX = 50_000
-#: Touched by a clock that was so far ahead, a publication says nothing of its age.
-AHEAD_MAX_MS = DAY_MS
-#: One record in so many sweeps so many places: faster than records come.
-SWEEP_EVERY = 16
-SWEEP_PLACES = 64
 
 
-def is_fading(publication: Publication, sight: Sight) -> bool:
+def is_fading(publication: Publication, sight: Sight, state: State) -> bool:
     """Whether *publication* was touched so long ago that a copy should renew it."""
-    return sight.appended_ms - publication.touched[2] > FADING_MS
+    partition, _, touched_ms = publication.touched
+    if partition != sight.partition:
+        return True  # each partition has a clock of its own
+    return _stands(sight, state).clock_ms - touched_ms > FADING_MS
 
 
-def touched(publication: Publication, sight: Sight) -> Publication:
+def touched(publication: Publication, sight: Sight, state: State) -> Publication:
     """Return *publication* as last touched by *sight*'s record."""
-    place = (sight.partition, sight.offset, sight.appended_ms)
+    place = (sight.partition, sight.offset, _stands(sight, state).clock_ms)
     return msgspec.structs.replace(publication, touched=place)
 
 
@@ -105,7 +100,7 @@ def _forget(
         publication = load(value)
         if publication.touched[:2] == (sight.partition, place):
             age_ms = sight.appended_ms - publication.touched[2]
-            if age_ms < -AHEAD_MAX_MS:
+            if publication.state == "forgotten" or age_ms < -AHEAD_MAX_MS:
                 return True
             if age_ms <= REMEMBERED_MS:
                 return False

@@ -131,6 +131,22 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
             or HISTORY_MAX in {len(self.history), len(self.noted)}
         )
 
+    def forgotten(self, sight: Sight, revision: int) -> Self:
+        """Return this as *sight* closes it: it keeps its names, so that it stays closed."""
+        return msgspec.structs.replace(
+            self,
+            revision=revision,
+            state="forgotten",
+            content_hash="",
+            length=0,
+            shown="",
+            cause=(sight.partition, sight.offset),
+            seen_in=(),
+            sequences=(),
+            history=(),
+            noted=(),
+        )
+
     def showing(self, sight: Sight, revision: int) -> Self:
         """Return this with *sight*, which must be noted, as what readers get."""
         content = sight.content_hash
@@ -211,6 +227,11 @@ def ident_of(name: bytes) -> bytes:
     return b"i" + name.removeprefix(_ALIAS)
 
 
+def first_name(ident: bytes) -> bytes:
+    """Return the strongest name at first sight of the publication *ident*."""
+    return _ALIAS + ident.removeprefix(b"i")
+
+
 def content_of(item: RawItem) -> tuple[str, int]:
     """Return the fingerprint of *item*'s normalised title and text; the text's length."""
     text = normalize(item.text)
@@ -223,6 +244,8 @@ def names_of(item: RawItem, content_hash: str) -> list[bytes]:
     An item whose source gave nothing usable is named by its content: it may be a copy
     that nobody recognises, but it is never dropped.
     """
+    if item.forgetting is not None:
+        return [first_name(item.forgetting.id.encode())]
     usable = [one for one in item.identities if one.usable and one.value]
     usable.sort(key=_strength)
     names: list[bytes] = []
