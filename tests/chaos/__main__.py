@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.chaos import table
 from tests.chaos.invariant import LAST, LOST, ONCE
 from tests.chaos.run import BrokenError, Result, drawn, run
-from tests.chaos.world import EndedError, World
+from tests.chaos.world import EndedError, ServerWorld
 from tests.servers.suite import CACHE_VARIABLE, find_source
 
 
@@ -38,7 +38,7 @@ def main() -> int:
     print(f"{command}; logs in {folder}", file=sys.stderr)
     servers = find_source(os.environ.get(CACHE_VARIABLE))  # noqa: TID251 - a test's own
     try:
-        with World(seed, folder, servers, rate=RATE) as world:
+        with ServerWorld(seed, folder, servers, rate=RATE) as world:
             chosen = drawn(seed, options.faults, options.mode, world.has)
             result = run(world, seed, chosen)
     except (BrokenError, EndedError) as error:

@@ -14,6 +14,7 @@ import msgspec
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import scan
 
+from mappings.opening import open_index
 from streams import events
 from streams.errors import RecordError
 from streams.log.face import Log, Record
@@ -39,11 +40,15 @@ async def observe(settings: Settings, account: dict[str, Any]) -> Observed:
             )
             async for record in _all(log, DEADLETTERS.name)
         ]
+    if settings.mode == "embedded":
+        documents = await _embedded(settings, {one.id for one in (*unique, *items)})
+    else:
+        documents = list(_documents(settings))
     return Observed(
         balanced=account["balanced"],
         pending=account["fates"].get("pending", 0),
         unaccounted=account["unaccounted"],
-        documents=list(_documents(settings)),
+        documents=documents,
         unique=unique,
         items=items,
         incidents=incidents,
@@ -91,6 +96,17 @@ def _documents(settings: Settings) -> Iterator[Document]:
             yield Document(
                 hit["_index"], hit["_id"], _guid(item), item.revision, _text(item)
             )
+
+
+async def _embedded(settings: Settings, idents: set[str]) -> list[Document]:
+    """Return what the embedded index holds; there an id stands once by its schema."""
+    async with open_index(settings) as index:
+        found = [await index.get(ident) for ident in sorted(idents)]
+    return [
+        Document("index", one.id, _guid(one), one.revision, _text(one))
+        for one in found
+        if isinstance(one, Item)
+    ]
 
 
 _as_item = partial(msgspec.convert, type=Item, strict=False)

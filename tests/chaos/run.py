@@ -11,12 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from elasticsearch import ApiError, Elasticsearch, TransportError
-
 from streams.text import fingerprint
 from tests.chaos.faults import Fault, all_faults
 from tests.chaos.faults.registry import Mode
-from tests.chaos.invariant import LAST, LOST, ONCE, Expected, Violation, violations
+from tests.chaos.invariant import (
+    LAST,
+    LOST,
+    ONCE,
+    Expected,
+    Observed,
+    Violation,
+    violations,
+)
 from tests.chaos.observe import account_in, observe
 from tests.chaos.source import PAPERS, Publication
 from tests.chaos.table import Injection
@@ -114,25 +120,12 @@ def _recovery_s(world: World, name: str) -> float:
     began = time.monotonic()
     probe = world.source.probe(name)
     ident = f"i{fingerprint(probe.publisher, 'guid', probe.guid)}"
-    while not _is_found(world, ident):
+    while not world.holds(ident):
         world.check()
         if time.monotonic() - began > PATIENCE_S:
             raise BrokenError(f"probe {probe.guid} ({ident}) is not found")
         time.sleep(LOOK_S)
     return time.monotonic() - began
-
-
-def _is_found(world: World, ident: str) -> bool:
-    alias = f"{world.settings.prefix}items"
-    try:
-        with Elasticsearch(world.index.url, request_timeout=5) as search:
-            search.indices.refresh(index=alias, ignore_unavailable=True)
-            found = search.count(
-                index=alias, query={"ids": {"values": [ident]}}, ignore_unavailable=True
-            )
-    except (ApiError, TransportError):
-        return False
-    return bool(found["count"])
 
 
 def _account(world: World) -> list[Violation]:
@@ -148,9 +141,13 @@ def _account(world: World) -> list[Violation]:
     if not done.stdout:
         raise BrokenError(f"the audit ended with {done.returncode}: {done.stderr}")
     (world.folder / "audit.json").write_text(done.stdout)
-    observed = asyncio.run(observe(world.settings, account_in(done.stdout)))
+    observed, further = asyncio.run(_observed(world, done.stdout))
     expected = [_expected(one) for one in world.source.publications.values()]
-    return violations(expected, world.malformed, observed)
+    return [*violations(expected, world.malformed, observed), *further]
+
+
+async def _observed(world: World, audit: str) -> tuple[Observed, list[Violation]]:
+    return await observe(world.settings, account_in(audit)), await world.claims()
 
 
 def _expected(one: Publication) -> Expected:

@@ -7,12 +7,17 @@ import signal
 import subprocess
 import sys
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from elasticsearch import ApiError, Elasticsearch, TransportError
+
 from streams import settings as configuration
 from streams.settings import Settings
+from tests.chaos.invariant import Violation
 from tests.chaos.source import PAPERS, STATION, Source
 from tests.servers.handles import ElasticsearchServer, KafkaServer
 
@@ -33,9 +38,18 @@ class EndedError(Exception):
 class Process:
     """One role of the command, started as often as it takes; what it says is kept."""
 
-    def __init__(self, name: str, words: list[str], folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        words: list[str],
+        folder: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
+        #: What its next start has beside the common environment.
+        self.environment = dict(environment or {})
         self._words = words
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -46,7 +60,7 @@ class Process:
             self._process = subprocess.Popen(
                 [WIREWATCH, *self._words],
                 cwd=self._folder,
-                env=_environment(),
+                env=common_environment() | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -85,35 +99,38 @@ class Process:
             self.kill()
 
     @property
+    def pid(self) -> int:
+        """Its process id, which is its group's, too."""
+        return self._running.pid
+
+    @property
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, f"{self.name} was never started"
         return self._process
 
 
-class World:
-    """Servers, two workers, both connectors, and the source that they read."""
+class World(ABC):
+    """Processes of the installed command, and the source that they read."""
+
+    #: Every process that works on the log, and every connector.
+    workers: list[Process]
+    connectors: list[Process]
 
     def __init__(
-        self, seed: int, folder: Path, servers: ServerSource, *, rate: float
+        self, seed: int, folder: Path, *, has: frozenset[str], rate: float
     ) -> None:
         self.folder = folder
-        self.has = frozenset({"own brokers", "own index"})
+        self.has = has
         #: Positions of what was put on topics and is no record of ours.
         self.malformed: list[str] = []
         self.source = Source(seed, folder, rate=rate)
-        self.brokers: list[KafkaServer] = [servers.kafka()]
-        self.index: ElasticsearchServer = servers.elasticsearch()
-        self.settings = self._configure()
-        self.workers = [self._role(f"worker-{n}", "worker") for n in (1, 2)]
-        self.connectors = [self._role(k, "connect", k) for k in ("rss", "radio")]
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.callback(self.source.close)
-            for server in (*self.brokers, self.index):
-                stack.callback(server.end)
-                server.start()
-            for process in (*self.workers, *self.connectors):
+            self._open(stack)
+            for process in self.processes:
                 stack.callback(process.close)
                 process.start()
             self._stack = stack.pop_all()
@@ -123,9 +140,31 @@ class World:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    @property
+    @abstractmethod
+    def settings(self) -> Settings:
+        """What the processes are configured with."""
+
+    @abstractmethod
+    def _open(self, stack: ExitStack) -> None:
+        """Start what the processes need; *stack* ends it."""
+
+    @abstractmethod
+    def holds(self, ident: str) -> bool:
+        """Whether the item called *ident* can be found; False if nobody answers."""
+
+    async def claims(self) -> list[Violation]:
+        """Return what does not hold of what is claimed for this mode alone."""
+        return []
+
+    @property
+    def processes(self) -> list[Process]:
+        """All that must run."""
+        return [*self.workers, *self.connectors]
+
     def check(self) -> None:
         """Raise EndedError if a process does not run that should."""
-        for process in (*self.workers, *self.connectors):
+        for process in self.processes:
             process.check()
 
     def run(self, *words: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
@@ -133,7 +172,7 @@ class World:
         return subprocess.run(
             [WIREWATCH, *words],
             cwd=self.folder,
-            env=_environment(),
+            env=common_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -141,16 +180,49 @@ class World:
             check=False,
         )
 
+
+class ServerWorld(World):
+    """Servers, two workers, both connectors."""
+
+    def __init__(
+        self, seed: int, folder: Path, servers: ServerSource, *, rate: float
+    ) -> None:
+        has = frozenset({"own brokers", "own index"})
+        super().__init__(seed, folder, has=has, rate=rate)
+        self.brokers: list[KafkaServer] = [servers.kafka()]
+        self.index: ElasticsearchServer = servers.elasticsearch()
+        self._settings = configured(folder, self._toml())
+        self.workers = [self._role(f"worker-{n}", "worker") for n in (1, 2)]
+        self.connectors = [self._role(k, "connect", k) for k in ("rss", "radio")]
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    def _open(self, stack: ExitStack) -> None:
+        for server in (*self.brokers, self.index):
+            stack.callback(server.end)
+            server.start()
+
+    def holds(self, ident: str) -> bool:
+        alias = f"{self.settings.prefix}items"
+        try:
+            with Elasticsearch(self.index.url, request_timeout=5) as search:
+                search.indices.refresh(index=alias, ignore_unavailable=True)
+                found = search.count(
+                    index=alias,
+                    query={"ids": {"values": [ident]}},
+                    ignore_unavailable=True,
+                )
+        except (ApiError, TransportError):
+            return False
+        return bool(found["count"])
+
     def _role(self, name: str, *words: str) -> Process:
         return Process(name, list(words), self.folder)
 
-    def _configure(self) -> Settings:
-        file = self.folder / "wirewatch.toml"
-        file.write_text("\n".join(self._toml()), "utf-8")
-        return configuration.load(file, environ={})
-
     def _toml(self) -> list[str]:
-        lines = [
+        return [
             'mode = "servers"',
             "[kafka]",
             f'bootstrap = "{",".join(one.address for one in self.brokers)}"',
@@ -158,32 +230,47 @@ class World:
             "[elasticsearch]",
             f'url = "{self.index.url}"',
             "request_timeout_s = 10",
-            "[http]",
-            'allow_private = ["127.0.0.1"]',
-            "timeout_s = 5",
-            "[rss]",
-            "interval_s = 1",
-            "interval_min_s = 1",
-        ]
-        for paper in PAPERS:
-            for feed in paper.feeds:
-                lines += [
-                    "[[rss.feeds]]",
-                    f'id = "{feed}"',
-                    f'publisher = "{paper.name}"',
-                    f'url = "{self.source.url}/{feed}.xml"',
-                ]
-        return [
-            *lines,
-            "[radio]",
-            "settle_s = 0.2",
-            "interval_s = 0.5",
-            "[[radio.stations]]",
-            f'id = "{STATION}"',
-            f'folder = "{self.source.radio.name}"',
+            *sources_toml(self.source),
         ]
 
 
-def _environment() -> dict[str, str]:
+def configured(folder: Path, lines: Iterable[str]) -> Settings:
+    """Write the configuration file in *folder*, and return what it says."""
+    file = folder / "wirewatch.toml"
+    file.write_text("\n".join(lines), "utf-8")
+    return configuration.load(file, environ={})
+
+
+def sources_toml(source: Source) -> list[str]:
+    """Return the settings that make connectors read *source*."""
+    lines = [
+        "[http]",
+        'allow_private = ["127.0.0.1"]',
+        "timeout_s = 5",
+        "[rss]",
+        "interval_s = 1",
+        "interval_min_s = 1",
+    ]
+    for paper in PAPERS:
+        for feed in paper.feeds:
+            lines += [
+                "[[rss.feeds]]",
+                f'id = "{feed}"',
+                f'publisher = "{paper.name}"',
+                f'url = "{source.url}/{feed}.xml"',
+            ]
+    return [
+        *lines,
+        "[radio]",
+        "settle_s = 0.2",
+        "interval_s = 0.5",
+        "[[radio.stations]]",
+        f'id = "{STATION}"',
+        f'folder = "{source.radio.name}"',
+    ]
+
+
+def common_environment() -> dict[str, str]:
+    """Return what every command of ours starts with."""
     own = {k: v for k, v in os.environ.items() if not k.startswith("WIREWATCH_")}
     return own | {"WIREWATCH_ANNOTATE_PROCESSES": "1", "COLUMNS": "100"}

@@ -223,14 +223,14 @@ class _Action(NamedTuple):
     """An item of a bulk request: its one or two lines, and what they name."""
 
     verb: str
-    index: str
+    target: str
     id: str
     lines: bytes
 
     def refused(self, refusal: Refusal) -> dict[str, Any]:
         return {
             self.verb: {
-                "_index": self.index,
+                "_index": self.target,
                 "_id": self.id,
                 "status": refusal.status,
                 "error": {"type": refusal.type, "reason": refusal.reason},

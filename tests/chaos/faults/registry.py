@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 Mode = Literal["servers", "embedded"]
 BOTH: tuple[Mode, ...] = ("servers", "embedded")
-Strike = Callable[["World", Random], Iterator[None]]
+#: Of a world that has what the fault needs.
+Strike = Callable[[Any, Random], Iterator[None]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,11 @@ from tests.chaos.faults.registry import fault
 
 
 if TYPE_CHECKING:
-    from tests.chaos.world import World
+    from tests.chaos.world import ServerWorld
 
 
 @fault("kill -9 a broker, restart", held_s=(0.0, 3.0), needs=("own brokers",))
-def kill_broker(world: World, rng: Random) -> Iterator[None]:
+def kill_broker(world: ServerWorld, rng: Random) -> Iterator[None]:
     broker = rng.choice(world.brokers)
     broker.kill()
     yield
@@ -22,7 +22,7 @@ def kill_broker(world: World, rng: Random) -> Iterator[None]:
 
 
 @fault("SIGSTOP a broker", held_s=(7.0, 9.0), needs=("own brokers",))
-def pause_broker(world: World, rng: Random) -> Iterator[None]:
+def pause_broker(world: ServerWorld, rng: Random) -> Iterator[None]:
     broker = rng.choice(world.brokers)
     broker.pause()
     yield
@@ -30,21 +30,21 @@ def pause_broker(world: World, rng: Random) -> Iterator[None]:
 
 
 @fault("kill -9 the index, restart", held_s=(0.0, 3.0), needs=("own index",))
-def kill_index(world: World, _rng: Random) -> Iterator[None]:
+def kill_index(world: ServerWorld, _rng: Random) -> Iterator[None]:
     world.index.kill()
     yield
     world.index.start()
 
 
 @fault("SIGSTOP the index", held_s=(7.0, 9.0), needs=("own index",))
-def pause_index(world: World, _rng: Random) -> Iterator[None]:
+def pause_index(world: ServerWorld, _rng: Random) -> Iterator[None]:
     world.index.pause()
     yield
     world.index.resume()
 
 
 @fault("index down for a minute", held_s=(60.0, 60.0), weight=0.2, needs=("own index",))
-def index_down(world: World, _rng: Random) -> Iterator[None]:
+def index_down(world: ServerWorld, _rng: Random) -> Iterator[None]:
     world.index.kill()
     yield
     world.index.start()
