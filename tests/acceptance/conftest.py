@@ -50,6 +50,8 @@ class Wirewatch:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        #: Variables of the environment, over what all commands here get.
+        self.settings: dict[str, str] = {}
         self._begun: list[subprocess.Popen[str]] = []
 
     def __call__(
@@ -119,6 +121,7 @@ class Wirewatch:
             "WIREWATCH_DATA": str(self.folder / "data"),
             "WIREWATCH_ANNOTATE_PROCESSES": "1",
             "COLUMNS": "100",
+            **self.settings,
         }
 
 

@@ -57,7 +57,6 @@ class Maven:
 
     def kafka(self, port: int | None = None) -> KafkaServer:
         """Return a broker with a folder of its own, not yet started."""
-        library = self._fetched("kafka")
         folder = new_folder("kafka")
         free_port, controller_port = free_ports(2)
         port = port or free_port
@@ -65,14 +64,22 @@ class Maven:
         properties["log.dirs"] = str(folder / "data")
         file = folder / "server.properties"
         file.write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
-        java = [self._java["kafka"], "-cp", f"{library}/*"]
-        storage = [*java, "kafka.tools.StorageTool", "format"]
         runner = Process(
-            folder,
-            [*java, *config.KAFKA_JVM, "kafka.Kafka", str(file)],
-            before=[*storage, "-t", config.KAFKA_CLUSTER, "-c", str(file)],
+            folder, self.kafka_command(file), before=self.kafka_format(file)
         )
         return KafkaServer(runner, port)
+
+    def kafka_command(self, properties: Path) -> list[str]:
+        """Return the command that runs a broker by the file *properties*."""
+        return [*self._kafka_java(), *config.KAFKA_JVM, "kafka.Kafka", str(properties)]
+
+    def kafka_format(self, properties: Path) -> list[str]:
+        """Return the command that prepares that broker's folder."""
+        storage = [*self._kafka_java(), "kafka.tools.StorageTool", "format"]
+        return [*storage, "-t", config.KAFKA_CLUSTER, "-c", str(properties)]
+
+    def _kafka_java(self) -> list[str]:
+        return [self._java["kafka"], "-cp", f"{self._fetched('kafka')}/*"]
 
     def elasticsearch(self, port: int | None = None) -> ElasticsearchServer:
         """Return a node with a folder of its own, not yet started."""

@@ -19,8 +19,11 @@ import pytest
 
 from _pytest.terminal import TerminalReporter
 
+from streams.acls import ROLES
 from tests.servers.handles import ElasticsearchServer, KafkaServer, Kind
+from tests.servers.identities import ADMIN, Identities
 from tests.servers.leftovers import drop_indices, drop_topics
+from tests.servers.secure import SecureKafkaServer
 from tests.servers.suite import VARIABLES, Suite
 
 
@@ -40,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what uses a server's fixture, so that ``-m 'not kafka'`` finds it."""
     for item in items:
         for kind in KINDS:
-            if {kind, f"own_{kind}"} & set(_fixtures(item)):
+            if {kind, *_own(kind)} & set(_fixtures(item)):
                 item.add_marker(kind)
 
 
@@ -49,11 +52,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     marked = [(i, kind) for i in session.items for kind in KINDS if _marked(i, kind)]
-    own = {kind for item, kind in marked if f"own_{kind}" in _fixtures(item)}
+    own = {kind for item, kind in marked if _own(kind) & set(_fixtures(item))}
     shared = {
         kind
         for item, kind in marked
-        if kind in _fixtures(item) or f"own_{kind}" not in _fixtures(item)
+        if kind in _fixtures(item) or not _own(kind) & set(_fixtures(item))
     }
     session.config.stash[_SUITE].prepare(shared, own)
 
@@ -118,6 +121,18 @@ def own_kafka(servers: Suite) -> Iterator[Callable[[], KafkaServer]]:
         server.end()
 
 
+@pytest.fixture(scope="module")
+def secure_kafka(servers: Suite) -> Iterator[SecureKafkaServer]:
+    """Return a broker with TLS, users and rights, for the tests of one module."""
+    _require(servers.missing("kafka", own=True))
+    users = [ADMIN, *(f"wirewatch-{role}" for role in (*ROLES, "stranger"))]
+    server = servers.secure_kafka(
+        Identities({name: f"password-of-{name}-{uuid4().hex}" for name in users})
+    )
+    yield server
+    server.end()
+
+
 @pytest.fixture
 def own_elasticsearch(servers: Suite) -> Iterator[Callable[[], ElasticsearchServer]]:
     """Start a node for this test alone, to kill or to pause."""
@@ -142,6 +157,11 @@ def prefix(request: pytest.FixtureRequest, servers: Suite) -> Iterator[str]:
         _run(drop_topics(servers.shared("kafka"), prefix))
     if _marked(request.node, "elasticsearch") and not servers.missing("elasticsearch"):
         drop_indices(servers.shared("elasticsearch"), prefix)
+
+
+def _own(kind: Kind) -> set[str]:
+    """Return the fixtures that start a server of *kind* which is not the run's."""
+    return {f"own_{kind}", f"secure_{kind}"}
 
 
 def _address(servers: Suite, kind: Kind) -> str:

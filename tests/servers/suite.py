@@ -10,7 +10,9 @@ from typing import Protocol, TypeVar
 from tests.servers.containers import Containers
 from tests.servers.errors import UnavailableError
 from tests.servers.handles import ElasticsearchServer, KafkaServer, Kind, Server
+from tests.servers.identities import Identities
 from tests.servers.maven import Maven
+from tests.servers.secure import SecureKafkaServer, secure_kafka
 
 
 #: Where a test finds servers that somebody else runs. Not WIREWATCH_*: those are
@@ -79,6 +81,16 @@ class Suite:
     def own_elasticsearch(self) -> ElasticsearchServer:
         """Return a node for one test, started."""
         return self._own(self._get_source().elasticsearch())
+
+    def secure_kafka(self, identities: Identities) -> SecureKafkaServer:
+        """Return a broker that knows *identities*, started; its source is Maven, always.
+
+        Raises UnavailableError.
+        """
+        source = self._get_source()
+        if not isinstance(source, Maven):
+            source = Maven(Path(self._cache) if self._cache else None)
+        return self._own(secure_kafka(source, identities))
 
     def close(self) -> None:
         """End every server, also one that is just starting."""

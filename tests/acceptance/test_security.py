@@ -1,0 +1,261 @@
+"""TLS, credentials and rights, through the commands, on servers that demand them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import CreateAclsRequest
+
+from streams.acls import OPERATOR, READER, READS, principal, rules
+from streams.log.access import connection
+from streams.settings import Kafka
+from tests.servers.doorman import Doorman, at_the_door
+from tests.servers.identities import ADMIN
+from tests.servers.secure import SecureKafkaServer
+
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Wirewatch
+
+#: Codes of the protocol (org.apache.kafka.common.acl, .resource).
+OPERATIONS = {
+    "Read": 3,
+    "Write": 4,
+    "Create": 5,
+    "Delete": 6,
+    "Describe": 8,
+    "DescribeConfigs": 10,
+    "AlterConfigs": 11,
+}
+RESOURCES = {"topic": (2, 3), "group": (3, 4)}  # literal names, beginnings of names
+ALLOW = 3
+
+API_KEY = "S2V5LW9mLXRoZS10ZXN0OnNlY3JldC1vZi1hcGkta2V5"
+USER = ("indexer", "secret-of-elastic-user")
+
+ENTRY = {
+    "url": "https://a.example/1",
+    "title": "Gunmen killed 4 drivers near Gao",
+    "text": "Gunmen killed 4 drivers of a convoy near Gao on Monday, officials said.",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """The servers of a test, and the settings by which its roles reach them."""
+
+    wirewatch: Wirewatch
+    kafka: SecureKafkaServer
+    doorman: Doorman
+    index_url: str
+    ca: Path
+    prefix: str
+
+    def as_role(self, role: str, **settings: str) -> Wirewatch:
+        """Return the command with the settings of *role*, over SASL_SSL and https."""
+        name = ADMIN if role == ADMIN else f"wirewatch-{role}"
+        self.wirewatch.settings = {
+            "WIREWATCH_MODE": "servers",
+            "WIREWATCH_PREFIX": self.prefix,
+            "WIREWATCH_KAFKA_BOOTSTRAP": self.kafka.address,
+            "WIREWATCH_KAFKA_SECURITY": "SASL_SSL",
+            "WIREWATCH_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+            "WIREWATCH_KAFKA_USERNAME": name,
+            "WIREWATCH_KAFKA_PASSWORD": self.kafka.identities.passwords[name],
+            "WIREWATCH_KAFKA_CA_FILE": str(self.ca),
+            "WIREWATCH_ELASTICSEARCH_URL": self.index_url,
+            "WIREWATCH_ELASTICSEARCH_API_KEY": API_KEY,
+            "WIREWATCH_ELASTICSEARCH_CA_FILE": str(self.ca),
+            **{f"WIREWATCH_{key}": value for key, value in settings.items()},
+        }
+        return self.wirewatch
+
+    def give_rights(self) -> None:
+        """Let every role do what ``wirewatch topics acls`` says."""
+        asyncio.run(_give_rights(self.kafka, self.ca, self.prefix))
+
+    def silent(self, said: str) -> str:
+        """Return *said*, in which no secret may be."""
+        for secret in (*self.kafka.identities.passwords.values(), API_KEY, USER[1]):
+            assert secret not in said
+        return " ".join(said.split())
+
+
+async def _give_rights(server: SecureKafkaServer, ca: Path, prefix: str) -> None:
+    settings = Kafka(
+        bootstrap=server.address,
+        security="SASL_SSL",
+        username=ADMIN,
+        password=server.identities.passwords[ADMIN],
+        ca_file=str(ca),
+    )
+    admin = AIOKafkaAdminClient(**connection(settings))
+    await admin.start()
+    try:
+        for rule in rules(prefix):
+            kind, pattern = RESOURCES[rule.resource]
+            for name in rule.names:
+                for operation in rule.operations:
+                    answer = await admin._send_request(
+                        CreateAclsRequest(
+                            kind,
+                            name,
+                            pattern,
+                            principal(rule.role),
+                            "*",
+                            OPERATIONS[operation],
+                            ALLOW,
+                        )
+                    )
+                    assert [code for code, _ in answer.creation_responses] == [0]
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+def place(
+    wirewatch: Wirewatch,
+    secure_kafka: SecureKafkaServer,
+    elasticsearch: str,
+    tmp_path: Path,
+) -> Iterator[Place]:
+    ca = tmp_path / "ca.pem"
+    ca.write_text(secure_kafka.identities.ca)
+    doorman = Doorman(elasticsearch, api_key=API_KEY, user=USER)
+    certificate = secure_kafka.identities.of_server()
+    with at_the_door(doorman, certificate, tmp_path) as url:
+        yield Place(wirewatch, secure_kafka, doorman, url, ca, f"t{uuid4().hex[:8]}-")
+
+
+def test_every_role_does_its_work_with_its_own_rights_and_no_more(place: Place) -> None:
+    place.give_rights()
+    assert "9 topics" in place.as_role(OPERATOR)("topics", "create").stdout
+    file = place.wirewatch.folder / "entries.jsonl"
+    file.write_text(json.dumps(ENTRY) + "\n")
+    workers = [
+        place.as_role(stage).start("worker", "--stage", stage)
+        for stage in READS
+        if stage != "connectors"
+    ]
+    for worker in workers:
+        worker.errors_until("worker.ready")
+    told = place.as_role(OPERATOR)("ingest", file.name)
+    assert "1 indexed" in told.stdout + told.stderr
+
+    reader = place.as_role(READER)
+    assert reader.lines("audit", "--json")[0]["balanced"]
+    assert "Gao" in reader("search", "drivers").stdout
+    assert reader.lines("tail", "items", "--from", "start", "--until-end")
+    refused = place.silent(reader("ingest", file.name, "--no-wait", code=3).stderr)
+    assert "has no right to topic" in refused
+    assert "items.raw" in refused
+    assert "wirewatch topics acls" in refused
+    for worker in workers:
+        assert worker.end()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "mending"),
+    [
+        ({"KAFKA_PASSWORD": "guess"}, "see kafka.username, kafka.password"),
+        (
+            {"KAFKA_PASSWORD": "guess", "KAFKA_SASL_MECHANISM": "PLAIN"},
+            "see kafka.username, kafka.password",
+        ),
+        ({"KAFKA_SASL_MECHANISM": "SCRAM-SHA-256"}, "kafka.sasl_mechanism"),
+        ({"KAFKA_CA_FILE": ""}, "kafka.ca_file must hold who signed it"),
+        ({"KAFKA_BOOTSTRAP": "localhost"}, "must name the host as its certificate"),
+        ({"KAFKA_BOOTSTRAP": "expired"}, "certificate has expired"),
+        ({"KAFKA_BOOTSTRAP": "by certificate"}, "kafka.cert_file"),
+        ({"KAFKA_SECURITY": "SASL_PLAINTEXT"}, "another kafka.security"),
+    ],
+    ids=str,
+)
+def test_what_kafka_refuses_is_told_by_the_setting_that_mends_it(
+    settings: dict[str, str], mending: str, place: Place
+) -> None:
+    at = {
+        "localhost": place.kafka.address.replace("127.0.0.1", "localhost"),
+        "expired": place.kafka.expired,
+        "by certificate": place.kafka.by_certificate,
+    }
+    given = {key: at.get(value, value) for key, value in settings.items()}
+    if place.kafka.by_certificate in given.values():
+        given["KAFKA_SECURITY"] = "SSL"
+    wirewatch = place.as_role(ADMIN, **given)
+    done = wirewatch("topics", "create", "-vv", code=3)
+    assert mending in place.silent(done.stdout + done.stderr)
+
+
+def test_brokers_may_know_us_by_a_certificate(place: Place) -> None:
+    chain, key = place.kafka.identities.of_user(ADMIN).files(place.ca.parent, ADMIN)
+    wirewatch = place.as_role(
+        ADMIN,
+        KAFKA_SECURITY="SSL",
+        KAFKA_BOOTSTRAP=place.kafka.by_certificate,
+        KAFKA_CERT_FILE=str(chain),
+        KAFKA_KEY_FILE=str(key),
+    )
+    assert "9 topics" in wirewatch("topics", "create").stdout
+
+
+def test_who_has_no_right_is_told_by_check(place: Place) -> None:
+    done = place.as_role("stranger")("check", "--json", code=1)
+    place.silent(done.stdout + done.stderr)
+    (fault,) = [
+        f for f in map(json.loads, done.stdout.splitlines()) if f["what"] == "log"
+    ]
+    assert not fault["ok"]
+    assert "wirewatch topics acls" in fault["detail"]
+
+
+def test_a_worker_waits_until_it_is_let_in(place: Place) -> None:
+    worker = place.as_role("dedupe").start("worker", "--stage", "dedupe", "-vv")
+    told = worker.errors_until("no right to topic")
+    assert "waiting" in place.silent(told)
+    place.give_rights()
+    place.as_role(OPERATOR)("topics", "create")
+    place.silent(worker.errors_until("worker.ready"))
+    assert worker.end()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "mending"),
+    [
+        ({}, ""),
+        ({"API_KEY": "", "USERNAME": USER[0], "PASSWORD": USER[1]}, ""),
+        ({"URL": "several"}, ""),
+        ({"API_KEY": "Z3Vlc3M6Z3Vlc3M="}, "HTTP 401: security_exception"),
+        ({"API_KEY": "Z3Vlc3Q6Z3Vlc3Q="}, "needs rights on the cluster"),
+        (
+            {"API_KEY": "", "USERNAME": "x", "PASSWORD": USER[1]},
+            "see elasticsearch.api_",
+        ),
+        ({"CA_FILE": ""}, "see elasticsearch.ca_file"),
+        ({"URL": "localhost"}, "Hostname mismatch"),
+    ],
+    ids=str,
+)
+def test_the_index_is_reached_by_what_it_demands_or_says_what_to_mend(
+    settings: dict[str, str], mending: str, place: Place
+) -> None:
+    at = {
+        "localhost": place.index_url.replace("127.0.0.1", "localhost"),
+        "several": f"https://127.0.0.1:1, {place.index_url}",
+    }
+    wirewatch = place.as_role(
+        ADMIN,
+        **{f"ELASTICSEARCH_{k}": at.get(v, v) for k, v in settings.items()},
+    )
+    done = wirewatch("search", "nothing", "-vv", code=3 if mending else 0)
+    assert mending in place.silent(done.stdout + done.stderr)
