@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -192,7 +192,7 @@ class _Tracer:
             passages=journey.passages(records, {**result.fates, **(known or {})}),
             held=journey.held_as_text(*held) if held is not None else "",
             incidents=item.incidents if item is not None else (),
-            gone=_gone(origins, records),
+            gone=(*_gone(origins, records), *_replaced(records)),
         )
 
     async def _of_key(
@@ -272,3 +272,13 @@ def _gone(origins: Iterable[Position], records: Collection[Record]) -> tuple[str
         for origin in sorted(origins)
         if origin not in there
     )
+
+
+def _replaced(records: Iterable[Record]) -> Iterator[str]:
+    """Yield a line for each version that a compacted topic no longer has."""
+    seen: dict[str, set[str]] = {TAGGED.name: set(), ITEMS.name: set()}
+    for record in records:
+        seen.get(record.topic, set()).add(events.origin_of(record))
+    if seen[ITEMS.name]:
+        for origin in sorted(seen[TAGGED.name] - seen[ITEMS.name]):
+            yield f"{origin}: {ITEMS.name} has a later version in place of what it led to"

@@ -83,11 +83,13 @@ async def monitored(
     at = address(where)
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_log(settings))
-        runner = web.AppRunner(_Monitor(watched, log).app(), access_log=None)
+        runner = web.AppRunner(
+            _Monitor(watched, log).app(), access_log=None, shutdown_timeout=0.5
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         try:
-            await web.TCPSite(runner, at.host, at.port, shutdown_timeout=0.5).start()
+            await web.TCPSite(runner, at.host, at.port).start()
         except OSError as error:
             why = error.strerror or error
             raise SettingsError(f"monitor.listen: {where}: {why}") from None

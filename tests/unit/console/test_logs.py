@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 from collections.abc import Iterator
@@ -92,3 +93,17 @@ def test_the_live_view_takes_warnings_and_no_more() -> None:
 
     assert len(notices) == 1
     assert "mind this" in notices[0]
+
+
+def test_a_line_is_an_object_when_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(service=True)
+    logs.render_as("json")
+    structlog.get_logger("test").info("rss.fetched", source="a\n\x1b", entries=3)
+
+    (line,) = capsys.readouterr().err.splitlines()
+
+    told = json.loads(line)
+    assert list(told) == ["time", "level", "event", "source", "entries"]
+    assert (told["source"], told["entries"]) == ("a\n\x1b", 3)
