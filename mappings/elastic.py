@@ -16,12 +16,19 @@ from __future__ import annotations
 
 import re
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -61,6 +68,8 @@ QUERY_MAX_S: Final = 5
 _ANSWER_MAX_S: Final = 2.0 * QUERY_MAX_S
 _IDS_MAX: Final = 1000
 _TOO_LARGE: Final = 413
+#: How a search fails whose index is deleted while it runs: a reindex has just ended.
+_GONE: Final = frozenset({404, 503})
 _TYPES: Final[Mapping[Kind, type[Item | Incident]]] = {
     "items": Item,
     "incidents": Incident,
@@ -75,6 +84,8 @@ _MENDING: Final[Mapping[int, str]] = {
 _BY_WORKER: Final = "it is made when a worker starts"
 
 _encode = msgspec.json.Encoder().encode
+
+T = TypeVar("T")
 
 
 class _Operation(NamedTuple):
@@ -279,8 +290,28 @@ class ElasticIndex:
     async def refresh(self) -> None:
         """Return when everything written so far is searchable."""
         with _translated(self._settings.url):
+            live = await self._generations.live()
             await self._client.indices.refresh(
-                index=self._aliases(), ignore_unavailable=True
+                index=[self._generations.pattern(kind, live) for kind in KINDS],
+                ignore_unavailable=True,
+            )
+
+    async def erase(self) -> None:
+        """Begin to merge away what is deleted, in every index; returns at once.
+
+        By itself a merge passes over segments of which little is deleted. The server
+        keeps an operation that a copy may still ask for, at most
+        ``index.soft_deletes.retention_lease.period`` (12 hours unless set).
+        """
+        allowed = "index.merge.policy.expunge_deletes_allowed"
+        indices = self._client.indices
+        with _translated(self._settings.url):
+            live = await self._generations.live()
+            names = [self._generations.pattern(kind, live) for kind in KINDS]
+            await indices.put_settings(index=names, settings={allowed: 0})
+            await indices.flush(index=names, wait_if_ongoing=True)
+            await indices.forcemerge(
+                index=names, only_expunge_deletes=True, wait_for_completion=False
             )
 
     async def expire(self, before: datetime) -> int:
@@ -511,11 +542,26 @@ class ElasticIndex:
         return msgspec.convert(found["_source"], _TYPES[kind])
 
     async def _search(self, query: Query, kind: Kind, **body: Any) -> Any:
+        found = await self._again_if_gone(lambda: self._ask(query, kind, body))
+        if found["timed_out"]:
+            raise IndexUnavailableError(
+                f"the query took longer than {QUERY_MAX_S} s: ask for less"
+            )
+        return found
+
+    async def _again_if_gone(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what *ask* gives; again if what it was asked of has been deleted."""
+        try:
+            return await ask()
+        except IndexUnavailableError as error:
+            if _status(error) not in _GONE:
+                raise
+        return await ask()
+
+    async def _ask(self, query: Query, kind: Kind, body: Mapping[str, Any]) -> Any:
         with _translated(self._settings.url):
             try:
-                found = await self._client.options(
-                    request_timeout=_ANSWER_MAX_S
-                ).search(
+                return await self._client.options(request_timeout=_ANSWER_MAX_S).search(
                     index=self._alias(kind),
                     ignore_unavailable=True,
                     allow_partial_search_results=False,
@@ -532,11 +578,6 @@ class ElasticIndex:
                         "the query has too many words for the server's limits", 0
                     ) from error
                 raise
-        if found["timed_out"]:
-            raise IndexUnavailableError(
-                f"the query took longer than {QUERY_MAX_S} s: ask for less"
-            )
-        return found
 
 
 def _client(settings: Elasticsearch) -> AsyncElasticsearch:

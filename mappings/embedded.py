@@ -212,6 +212,27 @@ class EmbeddedIndex:
             gone += part
         return gone
 
+    async def erase(self) -> None:
+        """Merge the words' lists into one, and write the file anew."""
+
+        def work(path: Path) -> None:
+            connection = self._writer_of(path)
+            with _transaction(connection):
+                for kind in _KINDS:
+                    connection.execute(
+                        f"INSERT INTO {kind}_words ({kind}_words) VALUES ('optimize')"  # noqa: S608 - fixed names only
+                    )
+            connection.execute("VACUUM")
+            ((busy, _, _),) = connection.execute(
+                "PRAGMA wal_checkpoint(TRUNCATE)"
+            ).fetchall()
+            if busy:
+                raise IndexUnavailableError(f"{path}-wal is still read")
+
+        await asyncio.get_running_loop().run_in_executor(
+            self._writer, self._on_live, work
+        )
+
     async def counts(self) -> Mapping[Kind, int]:
         """Return how many documents there are, stubs included."""
         return await self._read(_counts)
@@ -408,6 +429,7 @@ def _connect(
         isolation_level=None,
         check_same_thread=False,  # a connection is in one thread's hands at a time
     )
+    connection.execute("PRAGMA secure_delete=FAST")
     connection.execute("PRAGMA cache_size=-65536")
     connection.execute("PRAGMA mmap_size=1073741824")
     connection.execute("PRAGMA temp_store=MEMORY")

@@ -129,6 +129,12 @@ class SearchIndex(Protocol):
     ) -> dict[str, list[tuple[str, int]]]:
         """Return counts by class, language, source and day, most first (days in order)."""
 
+    async def erase(self) -> None:
+        """Have what is stored rewritten, so that of replaced documents nothing is left.
+
+        On servers it goes on after the call. Takes time and room in proportion to the index; writes wait meanwhile.
+        """
+
     async def refresh(self) -> None:
         """Return when everything written so far is searchable."""
 

@@ -1,0 +1,285 @@
+"""A new generation of the search index beside the live one, on both indices."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mappings.elastic import ElasticIndex
+from mappings.embedded import EmbeddedIndex
+from mappings.face import SearchIndex, Stored
+from mappings.files import Files
+from mappings.generations import Generations
+from mappings.query import parse
+from streams import events
+from streams.errors import AlreadyRunningError
+from streams.log.face import Log
+from streams.log.opening import open_log
+from streams.reindex import Reindexed, reindex
+from streams.settings import Elasticsearch, Settings
+from streams.topics import INCIDENTS, ITEMS
+from tests.integration.test_search_index import NOW, incident, item
+
+
+Open = Callable[[], SearchIndex]
+
+
+@pytest.fixture(
+    params=[
+        "embedded",
+        pytest.param("elastic", marks=pytest.mark.elasticsearch),
+    ]
+)
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+    """Return what opens one index, as often as a test has processes."""
+    if request.param == "embedded":
+        return lambda: EmbeddedIndex(tmp_path / "index", synchronous="NORMAL")
+    url = request.getfixturevalue("elasticsearch")
+    prefix = request.getfixturevalue("prefix")
+    return lambda: ElasticIndex(Elasticsearch(url=url), prefix)
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[Log]:
+    async with open_log(Settings(data=str(tmp_path / "log"))) as log:
+        await log.create((ITEMS, INCIDENTS))
+        yield log
+
+
+async def again(log: Log, index: SearchIndex) -> Reindexed:
+    return await reindex(log, index, tell=lambda _: None)
+
+
+async def total(index: SearchIndex, text: str) -> int:
+    return (await index.search(parse(text, now=NOW))).total
+
+
+async def test_a_reindex_brings_all_and_search_never_finds_less(
+    log: Log, opened: Open
+) -> None:
+    many = [item(f"i{number}", text="flood") for number in range(600)]
+    outputs = [*map(events.item, many), events.incident(incident("n1"))]
+    async with opened() as stage, opened() as reader, opened() as builder:
+        await stage.prepare()
+        await stage.write([*many, incident("n1")])
+        await stage.refresh()
+        await log.append(outputs)
+        done = asyncio.Event()
+        seen: list[int] = []
+
+        async def search() -> None:
+            while not done.is_set():
+                seen.append(await total(reader, "flood"))
+
+        async def live() -> None:
+            number = 0
+            while not done.is_set():
+                fresh = item(f"live{number}", text="drought", version=number + 1)
+                await log.append([events.item(fresh)])
+                await stage.write([fresh])
+                number += 1
+            said.append(number)
+
+        said: list[int] = []
+        tasks = [
+            asyncio.create_task(search()),
+            asyncio.create_task(live()),
+        ]
+        result = await again(log, builder)
+        done.set()
+        await asyncio.gather(*tasks)
+
+        await reader.refresh()
+        assert set(seen) == {600}
+        assert await total(reader, "drought") == said[0] > 0
+        assert result.after["items"] >= result.before["items"] >= 600
+        assert result.after["incidents"] == result.before["incidents"] == 1
+        assert await builder.check() == []
+
+
+class LateFiles(Files):
+    """Waits before it tells a second time which generation is live."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.asked = 0
+        self.reached, self.released = threading.Event(), threading.Event()
+
+    def live(self) -> Path | None:
+        self.asked += 1
+        if self.asked == 2:
+            self.reached.set()
+            self.released.wait(30)
+        return super().live()
+
+
+class LateGenerations(Generations):
+    """Waits before it tells a second time which generation is live."""
+
+    def stop_at(self, call: int) -> None:
+        self.asked = -call
+        self.reached, self.released = asyncio.Event(), asyncio.Event()
+
+    async def live(self) -> int:
+        self.asked += 1
+        if self.asked == 0:
+            self.reached.set()
+            await self.released.wait()
+        return await super().live()
+
+
+class Late:
+    """A writer that is stopped between its write and its second look."""
+
+    def __init__(self, index: SearchIndex) -> None:
+        self.gate: Any
+        if isinstance(index, EmbeddedIndex):
+            self.gate = index._files = LateFiles(index._files.folder)
+        elif isinstance(index, ElasticIndex):
+            self.gate = LateGenerations(index._client, index._prefix)
+            self.gate.stop_at(2)
+            index._generations = self.gate
+        self._index = index
+
+    async def stopped(self) -> None:
+        reached = self.gate.reached
+        if isinstance(reached, threading.Event):
+            await asyncio.to_thread(reached.wait, 30)
+        else:
+            await asyncio.wait_for(reached.wait(), 30)
+
+
+async def test_a_writer_that_was_stopped_before_the_switch_writes_again(
+    log: Log, opened: Open
+) -> None:
+    """Its record is not on the log here: nobody but the writer can bring it."""
+    async with opened() as writer, opened() as builder:
+        await builder.prepare()
+        late = Late(writer)
+        writing = asyncio.create_task(writer.write([item("i1", text="flood")]))
+        await late.stopped()
+        await again(log, builder)
+        late.gate.released.set()
+
+        assert await writing == [Stored.STORED]
+        await builder.refresh()
+        assert await total(builder, "flood") == 1
+        assert await builder.check() == []
+
+
+async def test_a_writer_that_wakes_up_late_brings_no_deleted_generation_back(
+    log: Log, opened: Open
+) -> None:
+    async with opened() as writer, opened() as builder:
+        await builder.prepare()
+        await writer.write([item("i1", text="flood")])
+        await again(log, builder)
+        other_month = item("i2", text="flood", anchor=NOW.replace(month=9))
+
+        assert await writer.write([item("i1", text="flood"), other_month]) == [
+            Stored.STORED,
+            Stored.STORED,
+        ]
+        await builder.refresh()
+        assert await total(builder, "flood") == 2
+        assert await builder.check() == []
+        assert await builder.abandon() == []
+
+
+@pytest.mark.elasticsearch
+async def test_elasticsearch_makes_no_index_by_a_late_write(
+    elasticsearch: str, prefix: str
+) -> None:
+    async with ElasticIndex(Elasticsearch(url=elasticsearch), prefix) as index:
+        await index.prepare()
+        operations = [{"index": {"_index": f"{prefix}items-000007-2026.11"}}, {}]
+        answer = await index._client.bulk(operations=operations)
+
+        assert answer["items"][0]["index"]["status"] == 404
+        assert list(await index._generations.all()) == [f"{prefix}incidents-000001"]
+
+
+async def test_a_reindex_that_ends_early_leaves_the_live_index_as_it_was(
+    opened: Open,
+) -> None:
+    async with opened() as index:
+        await index.prepare()
+        await index.write([item("i1", text="flood")])
+        ending = AsyncExitStack()
+        rebuild = await ending.enter_async_context(index.rebuild())
+        await rebuild.fresh.write([item("i2", text="flood")])
+        ending.push_async_exit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            await ending.aclose()
+
+        await index.refresh()
+        assert await total(index, "flood") == 1
+        assert await index.check() == []
+
+
+async def test_one_reindexes_at_a_time(opened: Open) -> None:
+    async with opened() as one, opened() as other:
+        await one.prepare()
+        async with one.rebuild() as rebuild:
+            with pytest.raises(AlreadyRunningError):
+                await other.rebuild().__aenter__()
+            await rebuild.switch()
+        assert await one.check() == []
+
+
+async def test_what_a_dead_reindex_has_left_is_reported_and_abandoned(
+    opened: Open,
+) -> None:
+    async with opened() as index, opened() as dead:
+        await index.prepare()
+        await index.write([item("i1", text="flood")])
+        await half_build(dead)
+
+        (line,) = await index.check()
+        assert "wirewatch reindex" in line
+        assert await index.abandon() != []
+        assert await index.check() == []
+        await index.refresh()
+        assert await total(index, "flood") == 1
+
+
+async def test_a_reindex_that_died_after_its_switch_is_reported_and_mended(
+    log: Log, opened: Open
+) -> None:
+    await log.append([events.item(item("i1", text="flood"))])
+    async with opened() as index:
+        await index.prepare()
+        ending = AsyncExitStack()
+        rebuild = await ending.enter_async_context(index.rebuild())
+        await rebuild.switch()
+        ending.push_async_exit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            await ending.aclose()
+        (line,) = await index.check()
+        assert "after its switch" in line
+
+        await again(log, index)
+
+        assert await total(index, "flood") == 1
+        assert await index.check() == []
+
+
+async def interrupt(*_: object) -> bool:
+    raise KeyboardInterrupt
+
+
+async def half_build(index: SearchIndex) -> None:
+    """Leave behind what a killed reindex would."""
+    if isinstance(index, EmbeddedIndex):
+        path = index._files.path(index._files.number() + 1)
+        async with EmbeddedIndex(index._files.folder, only=path) as fresh:
+            await fresh.prepare()
+    elif isinstance(index, ElasticIndex):
+        await index._generations.claim(2)
