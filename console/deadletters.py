@@ -2,79 +2,125 @@
 
 from __future__ import annotations
 
-import json as text_json
+import sys
 
-from collections import Counter
-from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
-from rich.table import Table
 from rich.text import Text
 
-from console import escape, screen, wording
+from console import deadletters_purge, deadletters_retry, escape, letters, screen
 from console.context import Context, command
 from console.exits import Exit
+from console.letters import Choice, KindOption, SinceOption, StageOption
 from console.options import JsonOption
-from console.tail import as_json
+from console.tail import moment_in
 from streams import clock
-from streams.events import DEAD_KIND, DEAD_POSITION, DEAD_REASON, DEAD_STAGE, ORIGIN
+from streams.letters import (
+    Book,
+    Letter,
+    grouped,
+    is_notice,
+    letter_in,
+    read,
+    records,
+)
 from streams.log.face import Log, Position, Record
 from streams.log.opening import open_log
 from streams.topics import DEADLETTERS
 
 
-VALUE_CHARACTERS = 4000
-
 deadletters = typer.Typer(
-    no_args_is_help=True, help="What could not be handled, and why."
+    no_args_is_help=True, help="What could not be handled, why, and how it comes back."
 )
+StateOption = Annotated[
+    Literal["open", "retried", "purged", "all"],
+    typer.Option(help="Only those of this state."),
+]
+LIST_EXAMPLES = """\
+Examples:
+
+wirewatch deadletters list --group
+
+wirewatch deadletters list --stage annotate --since -1d --json
+"""
 
 
 def mount(app: typer.Typer) -> None:
     """Add the commands to *app*."""
-    command(
-        deadletters, "list", epilog="Example: wirewatch deadletters list --stage index"
-    )(list_)
+    command(deadletters, "list", epilog=LIST_EXAMPLES)(list_)
     command(deadletters, epilog="Example: wirewatch deadletters show 12")(show)
+    deadletters_retry.mount(deadletters)
+    command(deadletters, epilog="Example: wirewatch deadletters export letters.jsonl")(
+        export
+    )
+    deadletters_purge.mount(deadletters)
     app.add_typer(deadletters, name="deadletters")
 
 
 async def list_(
     at: Context,
     *,
-    stage: Annotated[
-        str, typer.Option(metavar="STAGE", help="Only those that it put aside.")
-    ] = "",
-    kind: Annotated[
-        str, typer.Option(metavar="KIND", help="Only those of this kind of reason.")
-    ] = "",
+    stage: StageOption = "",
+    kind: KindOption = "",
+    since: SinceOption = "",
+    state: StateOption = "open",
+    group: Annotated[
+        bool, typer.Option("--group", help="Alike ones together, most first.")
+    ] = False,
     json: JsonOption = False,
 ) -> Exit:
     """List the dead letters, oldest first: what each is of, and the reason.
 
-    Exit code 1 when there are dead letters, but none of the stage and kind asked for.
+    One whose retry was refused again is listed once, as that. Exit code 1 when there are
+    dead letters, but none of the stage, kind, time and state asked for.
     """
+    choice = Choice(stage=stage, kind=kind, since=moment_in(since, "--since"))
     at.demand_data()
-    kinds: Counter[str] = Counter()
-    others: Counter[str] = Counter()
     async with open_log(at.settings) as log:
-        async for record in _all(log):
-            found = record.header(DEAD_STAGE), record.header(DEAD_KIND)
-            if (stage and found[0] != stage) or (kind and found[1] != kind):
-                others[": ".join(found)] += 1
-                continue
-            kinds[": ".join(found)] += 1
-            if json:
-                screen.emit(_as_json(record))
-            else:
-                screen.show(_line(record))
-    if others and not kinds:
-        screen.complain(f"wirewatch: none of that stage and kind; {_counted(others)}")
+        book = await read(log)
+        chosen = [
+            one
+            for one in book.last()
+            if choice.fits(one) and state in {"all", book.state(one)}
+        ]
+        if group:
+            _show_groups(chosen, json=json)
+        elif json:
+            names = {one.position for one in chosen}
+            async for record in records(log):
+                if record.position in names:
+                    screen.emit(letters.letter_as_json(record, book))
+        else:
+            for one in chosen:
+                tries = len(book.tries(one))
+                screen.show(letters.line(one, tries=tries, state=book.state(one)))
+    return _end_list(at, book, chosen, json=json)
+
+
+def _show_groups(chosen: list[Letter], *, json: bool) -> None:
+    for group in grouped(chosen):
+        if json:
+            screen.emit(letters.group_as_json(group))
+        else:
+            screen.show(letters.group_line(group))
+
+
+def _end_list(at: Context, book: Book, chosen: list[Letter], *, json: bool) -> Exit:
+    again = at.again("deadletters")
+    if soon := letters.warning(book, clock.now(), again):
+        screen.complain(f"wirewatch: {soon}")
+    if not chosen and (others := list(book.open())):
+        told = letters.counted(others)
+        screen.complain(f"wirewatch: none of those asked for; open are {told}")
         return Exit.FAULT
     if not json:
-        screen.show(_summary(kinds))
+        none = Text("No dead letters.", style="dim")
+        counted = letters.counted(chosen)
+        screen.show(escape.shown(counted, "bold") if chosen else none)
     return Exit.OK
 
 
@@ -90,24 +136,68 @@ async def show(
     *,
     json: JsonOption = False,
 ) -> Exit:
-    """Show one dead letter: its reason, where it came from, and what it holds."""
+    """Show one dead letter: its reason, what was tried, and the record it is of."""
     at.demand_data()
     async with open_log(at.settings) as log:
         record = await _one(log, which)
-    if record is None:
+        book = await read(log)
+    if record is None or is_notice(record):
         screen.complain(f"wirewatch: there is no dead letter {which!r}")
         return Exit.FAULT
     if json:
-        screen.emit(_as_json(record))
-    else:
-        screen.show(_details(record), "", Text(escape.block(_value(record))))
+        screen.emit(letters.letter_as_json(record, book))
+        return Exit.OK
+    letter = letter_in(record)
+    size_bytes = len(record.value or b"")
+    screen.show(letters.details(letter, size_bytes, book.state(letter)))
+    screen.show(*letters.history(book, letter), *letters.original(record))
+    if not letter.lay_at:
+        screen.show("", escape.shown(letters.how_to_mend(letter), "dim"))
     return Exit.OK
 
 
-async def _all(log: Log) -> AsyncIterator[Record]:
-    topic = DEADLETTERS.name
-    async for record in log.read(topic, await log.starts(topic), await log.ends(topic)):
-        yield record
+async def export(
+    at: Context,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]", help="Written anew; without: standard output."
+        ),
+    ] = None,
+    *,
+    stage: StageOption = "",
+    kind: KindOption = "",
+    since: SinceOption = "",
+    state: StateOption = "open",
+) -> Exit:
+    """Write dead letters whole, a line of JSON each: headers, and the value as received.
+
+    The value is text (``value``) if it is UTF-8, else base64 (``value_base64``).
+    """
+    choice = Choice(stage=stage, kind=kind, since=moment_in(since, "--since"))
+    at.demand_data()
+    written = 0
+    async with open_log(at.settings) as log:
+        book = await read(log)
+        chosen = {
+            one.position
+            for one in book.letters.values()
+            if choice.fits(one) and state in {"all", book.state(one)}
+        }
+        out = (
+            nullcontext(sys.stdout)
+            if file is None
+            else file.open("w", encoding="utf-8")
+        )
+        with out as lines:
+            async for record in records(log):
+                if record.position in chosen:
+                    line = escape.dumps(letters.exported(record, book))
+                    lines.write(line + "\n")
+                    written += 1
+    if file is not None:
+        screen.show(escape.shown(f"{written:,} written to {file}", "bold"))
+    return Exit.OK
 
 
 async def _one(log: Log, which: str) -> Record | None:
@@ -129,91 +219,3 @@ async def _one(log: Log, which: str) -> Record | None:
     async for record in log.read(topic, start, until):
         return record
     return None
-
-
-def _line(record: Record) -> Table:
-    of = document_of(record)
-    reason = record.header(DEAD_REASON).removeprefix(f"{of}: ")
-    table = Table.grid(padding=(0, 1))
-    table.add_column(justify="right", min_width=5, style="dim")
-    table.add_column(min_width=21, no_wrap=True, style="dim")
-    table.add_column(min_width=11, no_wrap=True)
-    table.add_column(min_width=12, no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row(
-        str(record.offset),
-        wording.moment(clock.from_ms(record.timestamp_ms)),
-        escape.shown(record.header(DEAD_STAGE), "cyan"),
-        escape.shown(record.header(DEAD_KIND), "yellow"),
-        Text("\n").join([escape.shown(of), escape.shown(reason)]),
-    )
-    return table
-
-
-def document_of(record: Record) -> str:
-    """Return what a dead letter is of: what was read, or whose record lay where.
-
-    Not escaped.
-    """
-    key = (record.key or b"").decode("utf-8", "replace")
-    if not (lay_at := record.header(DEAD_POSITION)):
-        return key  # refused at the door: it is called by what was read
-    whose = record.header("ce_source") or key
-    return f"{whose} · {lay_at}" if whose else lay_at
-
-
-def _summary(kinds: Counter[str]) -> Text:
-    if not kinds:
-        return Text("No dead letters.", style="dim")
-    return escape.shown(_counted(kinds), "bold")
-
-
-def _counted(kinds: Counter[str]) -> str:
-    counts = ", ".join(f"{name} {count:,}" for name, count in kinds.most_common())
-    return f"{wording.counted(kinds.total(), 'dead letter')} ({counts})"
-
-
-def _details(record: Record) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    for name, value in (
-        ("position", str(record.position)),
-        ("put aside", wording.moment(clock.from_ms(record.timestamp_ms))),
-        ("by", record.header(DEAD_STAGE)),
-        ("kind", record.header(DEAD_KIND)),
-        ("reason", record.header(DEAD_REASON)),
-        (
-            "it lay at",
-            record.header(DEAD_POSITION) or "refused before it was published",
-        ),
-        ("origin", record.header(ORIGIN)),
-        ("key", (record.key or b"").decode("utf-8", "replace")),
-        ("size", wording.counted(len(record.value or b""), "byte")),
-    ):
-        if value:
-            table.add_row(name, escape.shown(value))
-    return table
-
-
-def _value(record: Record) -> str:
-    """Return what the letter holds, indented if it is JSON, cut for a screen."""
-    value = record.value or b""
-    try:
-        text = text_json.dumps(text_json.loads(value), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = value.decode("utf-8", "backslashreplace")
-    if len(text) <= VALUE_CHARACTERS:
-        return text
-    left = len(text) - VALUE_CHARACTERS
-    return (
-        f"{text[:VALUE_CHARACTERS]}\n… and {left:,} characters more: --json shows all"
-    )
-
-
-def _as_json(record: Record) -> dict[str, Any]:
-    return as_json(record) | {
-        "stage": record.header(DEAD_STAGE),
-        "kind": record.header(DEAD_KIND),
-        "reason": record.header(DEAD_REASON),
-        "origin": record.header(ORIGIN),
-    }

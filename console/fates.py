@@ -48,7 +48,7 @@ def of_given(
         table.add_column(overflow="fold")
         for sent in given.items:
             verdict = audit.fates[sent.position]
-            table.add_row(_name(verdict.fate), escape.shown(sent.title))
+            table.add_row(name(verdict.fate), escape.shown(sent.title))
             about = _because(verdict, revisions.get(verdict.ident, 1))
             table.add_row("", escape.shown(about, "dim"))
         parts += [table, ""]
@@ -84,7 +84,7 @@ def of_audit(audit: Audit, *, waited: bool) -> list[RenderableType]:
     table.add_column(justify="right")
     for fate in Fate:
         if count := audit.counts.get(fate, 0):
-            table.add_row(_name(fate), f"{count:,}")
+            table.add_row(name(fate), f"{count:,}")
     table.add_row(Text("raw records", "bold"), Text(f"{audit.total:,}", "bold"))
     parts: list[RenderableType] = [table, ""]
     parts += _reasons("Put aside by the stages", audit.refused)
@@ -152,7 +152,8 @@ def _refused(refused: list[Refused]) -> Iterable[Text]:
         yield escape.shown(more, "dim")
 
 
-def _name(fate: Fate) -> Text:
+def name(fate: Fate) -> Text:
+    """Return what a fate is called, in its colour."""
     return Text(fate.value, FATE_STYLE[fate])
 
 

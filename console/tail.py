@@ -89,7 +89,14 @@ async def tail(
     return Exit.OK
 
 
-def parse_moment(text: str, *, now: datetime) -> datetime | None:
+def moment_in(text: str, option: str) -> datetime | None:
+    """Return the time that *option* gives; None where it is not given."""
+    return parse_moment(text, now=clock.now(), option=option) if text else None
+
+
+def parse_moment(
+    text: str, *, now: datetime, option: str = "--from"
+) -> datetime | None:
     """Return the time that *text* names; None for beginning and latest.
 
     Raises BadParameter for text that is neither.
@@ -104,7 +111,7 @@ def parse_moment(text: str, *, now: datetime) -> datetime | None:
         raise typer.BadParameter(
             f"{text!r} is neither beginning, latest, a time such as "
             "2026-11-24T08:00Z, nor -1h",
-            param_hint="--from",
+            param_hint=option,
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

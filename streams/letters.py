@@ -300,7 +300,7 @@ class Group(NamedTuple):
     kind: str
     #: With numbers and ids masked.
     reason: str
-    count: int
+    size: int
     first: datetime
     last: datetime
     #: The latest of them.
@@ -316,14 +316,14 @@ def grouped(letters: Iterable[Letter]) -> list[Group]:
     found = [
         Group(
             *alike,
-            count=len(members),
+            size=len(members),
             first=min(one.at for one in members),
             last=max(one.at for one in members),
             example=max(one.position for one in members),
         )
         for alike, members in groups.items()
     ]
-    return sorted(found, key=lambda group: (-group.count, group[:3]))
+    return sorted(found, key=lambda group: (-group.size, group[:3]))
 
 
 def masked(reason: str) -> str:
