@@ -7,8 +7,11 @@ has been made already, so a replayed record repeats only what a crash has left o
 
 The order of age is in the table too: ``t`` + offset names the entries that this record
 touched. A sweep goes along these places and forgets what nothing has touched for
-:data:`REMEMBERED_MS`. Its clock is the append time of the records, so that the same log
-gives the same table.
+:data:`REMEMBERED_MS`; :mod:`streams.forgetting` has the clock that it goes by.
+
+A version is at least the append time of its record. What a clock that ran ahead has given
+one in the future is not forgotten before that time has come: forgotten, the next revision
+would have a lower version than the index holds, and be lost on it.
 """
 
 from __future__ import annotations
@@ -18,21 +21,14 @@ from typing import Literal, TypeVar, cast
 
 import msgspec
 
+from streams.forgetting import DAY_MS, Sweep, is_due, started, swept
 from streams.log.face import Record
 from streams.records import Incident, Report
 from streams.stage import State
 
 
-DAY_MS = 86_400_000
 #: A later report of a story that is forgotten opens a new incident.
 REMEMBERED_MS = 30 * DAY_MS
-#: What a crash may send through again is never forgotten: less than this many records.
-REPLAYED_MAX = 50_000
-#: Touched by a clock that was so far ahead, an entry says nothing of its age.
-AHEAD_MAX_MS = DAY_MS
-#: One record in so many sweeps so many places: faster than records come.
-SWEEP_EVERY = 16
-SWEEP_PLACES = 64
 SWEEP_KEY = b"w"
 
 
@@ -77,16 +73,18 @@ class HeldIncident(Entry, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Touched(msgspec.Struct, frozen=True, array_like=True):
-    """What one record touched, and when it was appended."""
+    """What one record touched, and what the sweep's clock said then."""
 
-    appended_ms: int
+    clock_ms: int
     keys: tuple[str, ...]
 
 
 class _Sweep(Entry, frozen=True, kw_only=True, omit_defaults=True):
-    """How far the sweep has come."""
+    """How far the sweep has come; see :class:`streams.forgetting.Sweep`."""
 
     place: int
+    clock_ms: int = 0
+    latest_ms: int = 0
 
 
 E = TypeVar("E", bound=Entry)
@@ -161,39 +159,46 @@ class Turn:
         """Note *keys* as touched by this record, and forget what is too old."""
         names = tuple(key.decode("utf-8", "surrogatepass") for key in keys)
         place = _place_key(self.offset)
-        value = _encode(_Touched(self.appended_ms, names))
-        if self._state.get(place) != value:
-            self.writes[place] = value
-        if self.offset % SWEEP_EVERY == 0:
+        if not self._is_touched(place, names):
+            clock_ms = self._standing(self.find(SWEEP_KEY, _Sweep)).clock_ms
+            self.writes[place] = _encode(_Touched(clock_ms, names))
+        if is_due(self.offset) or self._state.get(SWEEP_KEY) is None:
             self.change(SWEEP_KEY, _Sweep, self._swept)
 
+    def _is_touched(self, place: bytes, names: tuple[str, ...]) -> bool:
+        """Whether a replayed record finds its place as it left it."""
+        value = self._state.get(place)
+        return value is not None and _touched(value).keys == names
+
+    def _standing(self, sweep: _Sweep | None) -> Sweep:
+        if sweep is None:
+            return started(self.offset, self.appended_ms)
+        return Sweep(sweep.place, sweep.clock_ms, sweep.latest_ms)
+
     def _swept(self, sweep: _Sweep | None) -> _Sweep:
-        place = self.offset if sweep is None else sweep.place
-        last = min(place + SWEEP_PLACES, self.offset - REPLAYED_MAX)
-        while place < last and self._forget(place):
-            place += 1
-        return _Sweep(place=place)
+        after = swept(
+            self._standing(sweep), self.offset, self.appended_ms, self._forget
+        )
+        return _Sweep(**after._asdict())
 
-    def _forget(self, place: int) -> bool:
-        """Forget what was touched at *place* last; False if it is too young for that.
-
-        What has a false date is passed over: it must not hold up all that follow.
-        """
+    def _forget(self, place: int, clock_ms: int) -> bool:
+        """Forget what was touched at *place* last; False if it is too young for that."""
         key = _place_key(place)
         value = self._state.get(key)
         if value is None:
             return True
-        touched = cast(_Touched, _DECODERS[_Touched](value))
-        age_ms = self.appended_ms - touched.appended_ms
-        if age_ms < -AHEAD_MAX_MS:
-            return True
-        if age_ms <= REMEMBERED_MS:
+        touched = _touched(value)
+        if clock_ms - touched.clock_ms <= REMEMBERED_MS:
             return False
+        old = {}
         for name in touched.keys:
-            old = name.encode("utf-8", "surrogatepass")
-            entry = self.find(old, _KINDS[old[:1]])
+            at = name.encode("utf-8", "surrogatepass")
+            entry = self.find(at, _KINDS[at[:1]])
             if entry is not None and entry.cause <= place:
-                self.writes[old] = None
+                old[at] = entry
+        if any(_version(entry) > self.appended_ms for entry in old.values()):
+            return True
+        self.writes.update(dict.fromkeys(old))
         self.writes[key] = None
         return True
 
@@ -203,3 +208,14 @@ _KINDS: dict[bytes, type[Entry]] = {b"i": HeldItem, b"s": HeldStory, b"n": HeldI
 
 def _place_key(offset: int) -> bytes:
     return b"t%d" % offset
+
+
+def _touched(value: bytes) -> _Touched:
+    return cast(_Touched, _DECODERS[_Touched](value))
+
+
+def _version(entry: Entry) -> int:
+    """Return the version that *entry*'s id has been given last; 0 if it has none."""
+    if isinstance(entry, HeldItem):
+        return entry.version
+    return entry.incident.version if isinstance(entry, HeldIncident) else 0

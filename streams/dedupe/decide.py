@@ -69,8 +69,8 @@ def decide(received: Received, state: State) -> Decision:
         after, emitted = judge(known, sight)
     after = _named(after, own)
     here = _where_it_lies(received.record, sight)
-    if after is not known or memory.is_fading(after, here):
-        after = memory.touched(after, here)
+    if after is not known or memory.is_fading(after, here, state):
+        after = memory.touched(after, here, state)
     writes: dict[bytes, bytes | None] = {
         name: ident for name in (own if emitted else free) if name in after.names
     }

@@ -17,6 +17,7 @@ import msgspec
 from streams.dedupe.publication import (
     Publication,
     Sight,
+    clock_key,
     load,
     publication_key,
     sweep_key,
@@ -71,26 +72,43 @@ def sweep(sight: Sight, state: State, writes: dict[bytes, bytes | None]) -> None
     Names go before the publication, and that before its place in the order: whatever
     part of this is stored when a worker dies, the next sweep can go on from it.
     """
-    if sight.offset % SWEEP_EVERY:
+    begun = clock_key(sight.partition) in state
+    if begun and not is_due(sight.offset):
         return
-    key = sweep_key(sight.partition)
-    stored = state.get(key)
-    start = int(stored) if stored is not None else sight.offset
-    place = start
-    last = min(start + SWEEP_PLACES, sight.offset - REPLAYED_MAX)
-    while place < last and _forget(place, sight, state, writes):
-        place += 1
-    if stored is None or place != start:
-        writes[key] = b"%d" % place
+    before = _stands(sight, state)
+    after = swept(
+        before,
+        sight.offset,
+        sight.appended_ms,
+        lambda place, clock_ms: _forget(place, clock_ms, sight, state, writes),
+    )
+    if not begun or after.place != before.place:
+        writes[sweep_key(sight.partition)] = b"%d" % after.place
+    if not begun or after[1:] != before[1:]:
+        writes[clock_key(sight.partition)] = b"%d %d" % after[1:]
+
+
+def _stands(sight: Sight, state: State) -> Sweep:
+    """Return where the sweep of *sight*'s partition stands."""
+    begun = started(sight.offset, sight.appended_ms)
+    place = state.get(sweep_key(sight.partition))
+    clock = state.get(clock_key(sight.partition))
+    if place is not None:
+        begun = begun._replace(place=int(place))
+    if clock is not None:
+        clock_ms, latest_ms = map(int, clock.split())
+        begun = begun._replace(clock_ms=clock_ms, latest_ms=latest_ms)
+    return begun
 
 
 def _forget(
-    place: int, sight: Sight, state: State, writes: dict[bytes, bytes | None]
+    place: int,
+    clock_ms: int,
+    sight: Sight,
+    state: State,
+    writes: dict[bytes, bytes | None],
 ) -> bool:
-    """Forget what was touched at *place* last; False if it is too young for that.
-
-    One with a false date is passed over: it must not hold up all that follow.
-    """
+    """Forget what was touched at *place* last; False if it is too young for that."""
     key = touch_key(sight.partition, place)
     ident = state.get(key) if key not in writes else writes[key]
     if ident is None:
@@ -99,10 +117,9 @@ def _forget(
     if value is not None:
         publication = load(value)
         if publication.touched[:2] == (sight.partition, place):
-            age_ms = sight.appended_ms - publication.touched[2]
-            if publication.state == "forgotten" or age_ms < -AHEAD_MAX_MS:
+            if publication.state == "forgotten":
                 return True
-            if age_ms <= REMEMBERED_MS:
+            if clock_ms - publication.touched[2] <= REMEMBERED_MS:
                 return False
             for name in publication.names:
                 if state.get(name) == ident:

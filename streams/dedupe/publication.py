@@ -1,12 +1,13 @@
 """What dedupe remembers: publications, the names they go by, and when they last moved.
 
-Four kinds of entries stand in the table, told apart by the first letter of the key:
+Five kinds of entries stand in the table, told apart by the first letter of the key:
 
 =====================  ================================================================
 ``a/NAME``             id of the publication that a name belongs to; never changes hands
 ``p/ID``               a :class:`Publication`, as a MessagePack array
 ``t/PARTITION/OFFSET``  id of the publication that was last touched by that record
 ``s/PARTITION``        where the sweep of ``t/`` stands (:mod:`streams.dedupe.memory`)
+``c/PARTITION``        its clock, and the latest append time (:mod:`streams.forgetting`)
 =====================  ================================================================
 
 A NAME is the fingerprint of publisher, kind and value of an identity: nothing is ever
@@ -84,7 +85,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     #: Hashes of the texts that were shown, latest last.
     history: tuple[str, ...] = ()
     names: tuple[bytes, ...] = ()
-    #: Partition, offset and append time of the record that wrote this last.
+    #: Partition and offset of the record that wrote this last, and the sweep's clock then.
     touched: tuple[int, int, int]
     #: Texts that a source had beside the one shown, and has replaced; never shown.
     noted: tuple[str, ...] = ()
@@ -220,6 +221,11 @@ def touch_key(partition: int, offset: int) -> bytes:
 def sweep_key(partition: int) -> bytes:
     """Return the key of the sweep's standing in *partition*."""
     return b"s/%d" % partition
+
+
+def clock_key(partition: int) -> bytes:
+    """Return the key of the sweep's clock in *partition*."""
+    return b"c/%d" % partition
 
 
 def ident_of(name: bytes) -> bytes:

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-from streams.correlate.memory import (
-    DAY_MS,
-    REPLAYED_MAX,
-    SWEEP_EVERY,
-    item_key,
-)
+from streams.correlate.memory import item_key
+from streams.forgetting import DAY_MS, REPLAYED_MAX, SWEEP_EVERY
 from tests.unit.correlate.desk import START_MS, Desk, item, received
 
 
@@ -174,12 +170,12 @@ def test_versions_follow_the_clock_of_the_log_and_never_repeat() -> None:
 def test_what_nothing_touches_for_a_month_is_forgotten() -> None:
     desk = Desk()
     desk.read(item("i1"), item("i2"), gap=1)
-    later_ms = START_MS + 31 * DAY_MS
-    start = -(-REPLAYED_MAX // SWEEP_EVERY) * SWEEP_EVERY + SWEEP_EVERY
-    desk.take(received(item("i2", revision=2), start, appended_ms=later_ms))
+    again = item("i2", revision=2)
+    desk.take(received(again, SWEEPING - 1, appended_ms=START_MS))
+    month_after(desk)
     assert item_key("i1") not in desk.table
     assert item_key("i2") in desk.table
-    (incident,) = desk.incidents().values()
+    (incident,) = desk.standing()
     assert incident.item_count == 2
 
 
@@ -188,24 +184,56 @@ def test_a_clock_that_was_ahead_does_not_stop_the_sweep() -> None:
     ahead_ms = START_MS + 365 * DAY_MS
     desk.take(received(item("from the future"), 0, appended_ms=ahead_ms))
     desk.take(received(item("old", "Other."), 1))
-    start = -(-REPLAYED_MAX // SWEEP_EVERY) * SWEEP_EVERY + SWEEP_EVERY
-    later_ms = START_MS + 31 * DAY_MS
-    desk.take(received(item("new", "New."), start, appended_ms=later_ms))
+    offset, now_ms = month_after(desk)
+    desk.take(received(item("new", "New."), offset, appended_ms=now_ms))
     assert item_key("old") not in desk.table
+
+
+def test_a_clock_that_is_ahead_for_a_while_forgets_nothing_early() -> None:
+    desk = Desk()
+    desk.read(item("i1"))
+    ahead_ms = START_MS + 365 * DAY_MS
+    for tick in range(SWEEPING, SWEEPING + 100 * SWEEP_EVERY, SWEEP_EVERY):
+        desk.take(received(item("tick", str(tick)), tick, appended_ms=ahead_ms + tick))
+    assert item_key("i1") in desk.table
+
+
+def test_what_has_a_version_in_the_future_is_known_until_then() -> None:
+    desk = Desk()
+    ahead_ms = START_MS + 365 * DAY_MS
+    desk.take(received(item("i1"), 0, appended_ms=ahead_ms))
+    offset, now_ms = month_after(desk)
+    before = desk.items()["i1"].version
+    desk.take(received(item("i1", "New.", revision=2), offset, appended_ms=now_ms))
+    assert desk.items()["i1"].version == before + 1
 
 
 def test_a_crash_s_worth_of_records_is_remembered_however_old() -> None:
     desk = Desk()
     desk.read(item("i1"))
-    desk.take(received(item("i2"), 16, appended_ms=START_MS + 90 * DAY_MS))
+    for day in range(1, 90):
+        late = START_MS + day * DAY_MS
+        desk.take(received(item("i2"), day * SWEEP_EVERY, appended_ms=late))
     assert item_key("i1") in desk.table
 
 
 def test_a_story_that_returns_after_it_is_forgotten_opens_a_new_incident() -> None:
     desk = Desk()
     desk.read(item("i1"))
-    later_ms = START_MS + 31 * DAY_MS
-    offset = 2 * REPLAYED_MAX
-    desk.take(received(item("x", "Other.", label="none"), offset, appended_ms=later_ms))
-    desk.take(received(item("i2"), offset + 1, appended_ms=later_ms))
+    offset, now_ms = month_after(desk)
+    desk.take(received(item("i2"), offset, appended_ms=now_ms))
     assert len(desk.standing()) == 2
+
+
+#: Far enough on that a crash cannot send the first records again.
+SWEEPING = -(-REPLAYED_MAX // SWEEP_EVERY) * SWEEP_EVERY + SWEEP_EVERY
+
+
+def month_after(desk: Desk) -> tuple[int, int]:
+    """Let a month go by with something else each day; return where the log is then."""
+    offset, now_ms = SWEEPING, START_MS
+    for day in range(35):
+        tick = item("tick", str(day), revision=day + 1, label="none")
+        desk.take(received(tick, offset, appended_ms=now_ms))
+        offset, now_ms = offset + SWEEP_EVERY, now_ms + DAY_MS
+    return offset, now_ms
