@@ -44,8 +44,8 @@ fmt: setup  ## format, and fix what can be fixed
 bench: setup  ## speed: prints the figures that the README quotes
 	$(BIN)/python -m bench
 
-chaos: setup  ## faults from a seed, then an account: SEED=n FAULTS=n MODE=servers|embedded
-	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(MODE),--mode $(MODE))
+chaos: setup  ## faults from a seed, then an account: SEED=n FAULTS=n MODE=servers|embedded BROKERS=1|3
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(MODE),--mode $(MODE)) $(if $(BROKERS),--brokers $(BROKERS))
 
 servers: setup  ## a real Kafka and Elasticsearch on loopback, for trying things by hand
 	$(BIN)/python -m tests.servers start

@@ -21,8 +21,10 @@ from pathlib import Path
 from tests.chaos import table
 from tests.chaos.invariant import LAST, LOST, ONCE
 from tests.chaos.run import BrokenError, Result, drawn, run
-from tests.chaos.world import EndedError, ServerWorld
-from tests.servers.suite import CACHE_VARIABLE, find_source
+from tests.chaos.servers import ServersWorld
+from tests.chaos.world import EndedError
+from tests.servers.maven import Maven
+from tests.servers.suite import CACHE_VARIABLE
 
 
 RATE = 30.0
@@ -34,11 +36,17 @@ def main() -> int:
     options = _parser().parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
     folder = Path(tempfile.mkdtemp(prefix=f"wirewatch-chaos-{seed}-"))
-    command = f"make chaos SEED={seed} FAULTS={options.faults} MODE={options.mode}"
+    command = (
+        f"make chaos SEED={seed} FAULTS={options.faults} MODE={options.mode}"
+        f" BROKERS={options.brokers}"
+    )
     print(f"{command}; logs in {folder}", file=sys.stderr)
-    servers = find_source(os.environ.get(CACHE_VARIABLE))  # noqa: TID251 - a test's own
+    cache = os.environ.get(CACHE_VARIABLE)
+    maven = Maven(Path(cache) if cache else None)
     try:
-        with ServerWorld(seed, folder, servers, rate=RATE) as world:
+        with ServersWorld(
+            seed, folder, maven, brokers=options.brokers, rate=RATE
+        ) as world:
             chosen = drawn(seed, options.faults, options.mode, world.has)
             result = run(world, seed, chosen)
     except (BrokenError, EndedError) as error:
@@ -78,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="by default a random one")
     parser.add_argument("--faults", type=int, default=20)
     parser.add_argument("--mode", choices=["servers", "embedded"], default="servers")
+    parser.add_argument("--brokers", type=int, choices=[1, 3], default=1)
     parser.add_argument("--keep", action="store_true", help="keep the logs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table")
     return parser

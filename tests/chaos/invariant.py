@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,8 +16,8 @@ class Expected(NamedTuple):
     guid: str
     #: None is a withdrawal.
     editions: tuple[Text | None, ...]
-    #: So many of them a connector has said to have taken.
-    taken: int
+    #: Texts that a connector has said to have taken.
+    taken: frozenset[Text]
     #: Whether one feed alone carries it, so that its revisions come in order.
     ordered: bool
 
@@ -25,7 +25,7 @@ class Expected(NamedTuple):
 class Document(NamedTuple):
     """An item in the index, once for each place where it stands."""
 
-    index: str
+    place: str
     id: str
     guid: str
     revision: int
@@ -58,6 +58,8 @@ class Observed:
     balanced: bool
     pending: int
     unaccounted: Sequence[str]
+    #: What ``items.raw`` has of each name.
+    raw: Mapping[str, Collection[Text]]
     documents: Sequence[Document]
     unique: Sequence[Emission]
     items: Sequence[Emission]
@@ -77,6 +79,7 @@ class Violation(NamedTuple):
         return f"{self.claim}: {self.subject}: {self.found}"
 
 
+TAKEN = "what a connector has taken it has published"
 LOST = "nothing that was published is missing"
 LAST = "the index holds the last text"
 ONCE = "each publication is in the index once"
@@ -88,6 +91,7 @@ def violations(
     """Return all that does not hold; *malformed*: positions of what was injected."""
     return [
         *_unbalanced(observed),
+        *_untaken(expected, observed.raw),
         *_lost(expected, observed.documents),
         *_twice(observed.documents),
         *_disordered(expected, observed),
@@ -104,6 +108,15 @@ def _unbalanced(observed: Observed) -> Iterator[Violation]:
         yield Violation("nothing stays pending", "items.raw", f"{observed.pending}")
 
 
+def _untaken(
+    expected: Sequence[Expected], raw: Mapping[str, Collection[Text]]
+) -> Iterator[Violation]:
+    for one in expected:
+        if missing := one.taken.difference(raw.get(one.guid, ())):
+            told = "; ".join(text.text[-60:] for text in missing)
+            yield Violation(TAKEN, one.guid, f"not on items.raw: {told}")
+
+
 def _lost(
     expected: Sequence[Expected], documents: Sequence[Document]
 ) -> Iterator[Violation]:
@@ -111,7 +124,7 @@ def _lost(
     for one in expected:
         found = by_guid.get(one.guid)
         if found is None:
-            yield Violation(LOST, one.guid, f"{one.taken} of its editions were taken")
+            yield Violation(LOST, one.guid, f"{len(one.taken)} texts were taken")
         elif found.text != one.editions[-1]:
             at = one.editions.index(found.text) if found.text in one.editions else None
             yield Violation(
@@ -124,7 +137,7 @@ def _lost(
 def _twice(documents: Sequence[Document]) -> Iterator[Violation]:
     for guid, count in Counter(one.guid for one in documents).items():
         if count > 1:
-            where = [f"{d.index}/{d.id}" for d in documents if d.guid == guid]
+            where = [f"{d.place}/{d.id}" for d in documents if d.guid == guid]
             yield Violation(ONCE, guid, ", ".join(where))
 
 

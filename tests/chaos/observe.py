@@ -7,7 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,16 +19,27 @@ from streams import events
 from streams.errors import RecordError
 from streams.log.face import Log, Record
 from streams.log.opening import open_log
-from streams.records import Incident, Item, UniqueItem
+from streams.records import Cursor, Incident, Item, RawItem, UniqueItem
 from streams.settings import Settings
-from streams.topics import DEADLETTERS, INCIDENTS, ITEMS, UNIQUE
+from streams.topics import CURSORS, DEADLETTERS, INCIDENTS, ITEMS, RAW, UNIQUE
 from tests.chaos.invariant import Document, Emission, Letter, Observed
 from tests.chaos.stories import Text
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+async def taken_transcripts(settings: Settings) -> list[str]:
+    """Return the hashes of the transcripts that the radio connector has published."""
+    async with open_log(settings) as log:
+        cursors = [_decoded(Cursor, record) async for record in _all(log, CURSORS.name)]
+    return [one.position.get("sha256", "") for one in cursors if one is not None]
 
 
 async def observe(settings: Settings, account: dict[str, Any]) -> Observed:
     """Return what is there; *account* is what ``wirewatch audit --json`` printed."""
     async with open_log(settings) as log:
+        raw = await _raw(log)
         unique = [one async for one in _emissions(log, UNIQUE.name, UniqueItem)]
         items = [one async for one in _emissions(log, ITEMS.name, Item)]
         incidents = await _incidents(log)
@@ -48,6 +59,7 @@ async def observe(settings: Settings, account: dict[str, Any]) -> Observed:
         balanced=account["balanced"],
         pending=account["fates"].get("pending", 0),
         unaccounted=account["unaccounted"],
+        raw=raw,
         documents=documents,
         unique=unique,
         items=items,
@@ -62,27 +74,40 @@ async def _all(log: Log, topic: str) -> AsyncIterator[Record]:
         yield record
 
 
+def _decoded(kind: type[T], record: Record) -> T | None:
+    """Return what *record* says; None if it is malformed, which a fault has made it."""
+    try:
+        return events.decode(kind, record.value)
+    except RecordError:
+        return None
+
+
+async def _raw(log: Log) -> dict[str, set[Text]]:
+    texts: dict[str, set[Text]] = defaultdict(set)
+    async for record in _all(log, RAW.name):
+        item = _decoded(RawItem, record)
+        if item is not None and (text := _text(item)) is not None:
+            texts[_guid(item)].add(text)
+    return texts
+
+
 async def _emissions(
     log: Log, topic: str, kind: type[UniqueItem]
 ) -> AsyncIterator[Emission]:
     async for record in _all(log, topic):
-        try:
-            item = events.decode(kind, record.value)
-        except RecordError:  # malformed, by a fault
-            continue
-        yield Emission(
-            str(record.position), item.id, _guid(item), item.revision, _text(item)
-        )
+        item = _decoded(kind, record)
+        if item is not None:
+            yield Emission(
+                str(record.position), item.id, _guid(item), item.revision, _text(item)
+            )
 
 
 async def _incidents(log: Log) -> dict[str, frozenset[str]]:
     named: dict[str, set[str]] = defaultdict(set)
     async for record in _all(log, INCIDENTS.name):
-        try:
-            incident = events.decode(Incident, record.value)
-        except RecordError:
-            continue
-        named[incident.id] |= {report.item for report in incident.reports}
+        incident = _decoded(Incident, record)
+        if incident is not None:
+            named[incident.id] |= {report.item for report in incident.reports}
     return {ident: frozenset(items) for ident, items in named.items()}
 
 
@@ -112,11 +137,11 @@ async def _embedded(settings: Settings, idents: set[str]) -> list[Document]:
 _as_item = partial(msgspec.convert, type=Item, strict=False)
 
 
-def _guid(item: UniqueItem) -> str:
+def _guid(item: RawItem) -> str:
     return item.identities[0].value if item.identities else ""
 
 
-def _text(item: UniqueItem) -> Text | None:
+def _text(item: RawItem) -> Text | None:
     return None if item.state == "withdrawn" else Text(item.title, item.text)
 
 

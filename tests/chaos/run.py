@@ -8,9 +8,11 @@ import sys
 import time
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from streams import clock
 from streams.text import fingerprint
 from tests.chaos.faults import Fault, all_faults
 from tests.chaos.faults.registry import Mode
@@ -23,14 +25,16 @@ from tests.chaos.invariant import (
     Violation,
     violations,
 )
-from tests.chaos.observe import account_in, observe
-from tests.chaos.source import PAPERS, Publication
+from tests.chaos.observe import account_in, observe, taken_transcripts
+from tests.chaos.source import Publication, carriers
 from tests.chaos.table import Injection
 from tests.chaos.world import World
 
 
 #: So many faults, then an account.
 ROUND = 10
+#: This share of what strikes is two at once.
+PAIRED = 0.3
 #: What cannot be found after so long will not be.
 PATIENCE_S = 120.0
 LOOK_S = 0.1
@@ -63,33 +67,48 @@ class Result:
         return [b.fault for b in self.blames if b.violation.claim in claims]
 
 
-def drawn(seed: int, count: int, mode: Mode, has: frozenset[str]) -> list[Fault]:
-    """Return *count* faults: each of them once in random order, then by weight."""
+def drawn(
+    seed: int, count: int, mode: Mode, has: frozenset[str]
+) -> list[tuple[Fault, ...]]:
+    """Return strikes of *count* faults: each once alone, then by weight, some in pairs.
+
+    Those of a pair never have the same target.
+    """
     rng = random.Random(f"faults {seed}")
     known = all_faults(mode, has)
-    once = rng.sample(known, k=min(count, len(known)))
-    more = rng.choices(known, [f.weight for f in known], k=count - len(once))
-    return once + more
+    strikes: list[tuple[Fault, ...]] = [
+        (one,) for one in rng.sample(known, k=min(count, len(known)))
+    ]
+    left = count - len(strikes)
+    while left > 0:
+        (one,) = rng.choices(known, [fault.weight for fault in known])
+        others = [fault for fault in known if fault.target != one.target]
+        if left > 1 and others and rng.random() < PAIRED:
+            (other,) = rng.choices(others, [fault.weight for fault in others])
+            strikes.append((one, other))
+        else:
+            strikes.append((one,))
+        left -= len(strikes[-1])
+    return strikes
 
 
-def run(world: World, seed: int, faults: list[Fault]) -> Result:
-    """Inject *faults*, and return what that did; stops after a round that broke."""
+def run(world: World, seed: int, strikes: list[tuple[Fault, ...]]) -> Result:
+    """Let *strikes* happen, and return what that did; stops after a round that broke."""
     result = Result()
-    strikes: list[tuple[float, str]] = []
+    began: list[tuple[float, str]] = []
     rng = random.Random(f"moments {seed}")
-    _recovery_s(world, "start")
-    for number, some in enumerate(_rounds(faults)):
-        for fault in some:
-            at = len(result.injections)
-            strikes.append((time.monotonic(), fault.name))
-            result.injections.append(_inject(world, fault, rng, f"{seed}-{at}"))
-            _say(result.injections[-1], at)
+    _recovery_s(world, f"{seed}-start")
+    for number, some in enumerate(_rounds(strikes)):
+        for faults in some:
+            began.append((time.monotonic(), " + ".join(one.name for one in faults)))
+            result.injections += _inject(
+                world, faults, rng, f"{seed}-{len(result.injections)}"
+            )
         found = _account(world)
-        result.blames = [Blame(_blamed(world, strikes, one), one) for one in found]
-        print(  # noqa: T201 - progress
+        result.blames = [Blame(_blamed(world, began, one), one) for one in found]
+        _say(
             f"round {number + 1}: {world.source.published:,} published, "
-            f"{len(found)} violations",
-            file=sys.stderr,
+            f"{len(found)} violations"
         )
         if found:
             break
@@ -97,22 +116,34 @@ def run(world: World, seed: int, faults: list[Fault]) -> Result:
     return result
 
 
-def _rounds(faults: list[Fault]) -> Iterator[tuple[Fault, ...]]:
-    for start in range(0, len(faults), ROUND):
-        yield tuple(faults[start : start + ROUND])
+def _rounds(strikes: list[tuple[Fault, ...]]) -> Iterator[list[tuple[Fault, ...]]]:
+    for start in range(0, len(strikes), ROUND):
+        yield strikes[start : start + ROUND]
 
 
-def _inject(world: World, fault: Fault, rng: random.Random, name: str) -> Injection:
-    held_s = rng.uniform(*fault.held_s)
+def _inject(
+    world: World, faults: tuple[Fault, ...], rng: random.Random, name: str
+) -> list[Injection]:
+    held_s = max(rng.uniform(*fault.held_s) for fault in faults)
+    _say(f"{name}: {' + '.join(one.name for one in faults)}, for {held_s:.1f} s")
     before = world.source.published
-    with fault.strike(world, rng):
+    with ExitStack() as striking:
+        for fault in faults:
+            striking.enter_context(fault.strike(world, rng))
         time.sleep(held_s)  # being away is the point
     published = world.source.published - before
     recovery_s = _recovery_s(world, name)
     world.check()
-    return Injection(
-        fault=fault.name, held_s=held_s, published=published, recovery_s=recovery_s
-    )
+    _say(f"{name}: {published} published, back after {recovery_s:.1f} s")
+    return [
+        Injection(
+            fault=fault.name,
+            mixed=len(faults) > 1,
+            published=published,
+            recovery_s=recovery_s,
+        )
+        for fault in faults
+    ]
 
 
 def _recovery_s(world: World, name: str) -> float:
@@ -132,10 +163,11 @@ def _account(world: World) -> list[Violation]:
     """Let all come to rest, and return what does not hold."""
     world.source.stop()
     deadline = time.monotonic() + PATIENCE_S
-    while not world.source.all_taken:
+    while untaken := _untaken(world):
         world.check()
         if time.monotonic() > deadline:
-            raise BrokenError("the connectors do not take what the feeds carry")
+            named = ", ".join(untaken[:5])
+            raise BrokenError(f"no connector takes {len(untaken)} editions: {named}")
         time.sleep(LOOK_S)
     done = world.run("audit", "--wait", "--json", timeout_s=400)
     if not done.stdout:
@@ -150,13 +182,23 @@ async def _observed(world: World, audit: str) -> tuple[Observed, list[Violation]
     return await observe(world.settings, account_in(audit)), await world.claims()
 
 
+def _untaken(world: World) -> list[str]:
+    """Return what no connector has taken yet."""
+    if untaken := world.source.untaken():
+        hashes = asyncio.run(taken_transcripts(world.settings))
+        world.source.note_transcripts(hashes)
+        untaken = world.source.untaken()
+    return untaken
+
+
 def _expected(one: Publication) -> Expected:
-    feeds = {paper.name: paper.feeds for paper in PAPERS}.get(one.publisher, ())
+    counts = {count for taken in one.taken.values() for count in taken}
+    texts = (one.editions[count - 1] for count in counts)
     return Expected(
-        one.guid,
-        tuple(one.editions),
-        max(one.taken.values(), default=0),
-        len(feeds) < 2,
+        guid=one.guid,
+        editions=tuple(one.editions),
+        taken=frozenset(text for text in texts if text is not None),
+        ordered=len(carriers(one)) < 2,
     )
 
 
@@ -172,10 +214,5 @@ def _blamed(
     return before[-1] if before else ""
 
 
-def _say(one: Injection, at: int) -> None:
-    print(  # noqa: T201 - progress
-        f"{at + 1:4} {one.fault}: held {one.held_s:.1f} s, "
-        f"{one.published} published, back after {one.recovery_s:.1f} s",
-        file=sys.stderr,
-        flush=True,
-    )
+def _say(line: str) -> None:
+    print(f"{clock.now():%H:%M:%S} {line}", file=sys.stderr, flush=True)

@@ -2,16 +2,18 @@
 
 What is published is a function of the seed; when, is not. A feed carries a publication
 until a poll has proved, by the ETag of its next request, that it took it: a connector
-sends an ETag only of a document that it has published whole.
+sends an ETag only of a document that it has published whole. Of a transcript the
+connector's cursor tells, which is appended behind its items.
 """
 
 from __future__ import annotations
 
+import hashlib
 import random
 import threading
 import time
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -20,16 +22,24 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
+from tests.chaos.faults.poison import huge_entry, huge_transcript
 from tests.chaos.stories import Text, told
 
 
 ATOM = "http://www.w3.org/2005/Atom"
 TOMBSTONES = "http://purl.org/atompub/tombstones/1.0"
+#: This share of what is published is a transcript.
+RADIO = 0.08
 #: How many of the latest publications may still change.
 CHANGEABLE = 200
 #: A publication stays in its feed for so long at least.
 LINGER_S = 3.0
 STATION = "radio-chaos"
+#: What the radio connector makes the title of a transcript whose time it does not know.
+TITLE_WORDS = 10
+#: While it is told to, this feed carries an entry that nobody can take.
+HUGE_FEED = "c-news"
+HUGE_FILE = "huge.srt"
 
 
 class Paper(NamedTuple):
@@ -57,12 +67,16 @@ class Publication:
     editions: list[Text | None]
     changed_s: float
     published: datetime
-    #: Feed -> number of editions that a poll has taken whole.
-    taken: dict[str, int] = field(default_factory=dict)
+    #: Feed -> editions, counted from 1, that a poll has taken.
+    taken: dict[str, set[int]] = field(default_factory=dict)
 
     @property
     def last(self) -> Text | None:
         return self.editions[-1]
+
+    def is_taken(self, feed: str) -> bool:
+        """Whether a poll of *feed* has taken the last edition."""
+        return len(self.editions) in self.taken.get(feed, ())
 
 
 class Source:
@@ -79,6 +93,9 @@ class Source:
         self._told: set[tuple[str, Text]] = set()
         #: ETag -> what the answer with it carried: guid, number of editions.
         self._carried: dict[tuple[str, str], dict[str, int]] = {}
+        #: Hash of a transcript -> whose edition it is.
+        self._transcripts: dict[str, tuple[Publication, int]] = {}
+        self._is_huge = False
         self._going = threading.Event()
         self._ended = threading.Event()
         self._server = _Server(("127.0.0.1", 0), self)
@@ -118,19 +135,40 @@ class Source:
             text = told(random.Random(name), f"probe {name}")
             return self._add(PAPERS[1].name, f"urn:chaos:probe:{name}", text)
 
-    @property
-    def all_taken(self) -> bool:
-        """Whether polls have taken everything that the feeds carry."""
+    def pass_on(self, guid: str, text: Text) -> Publication:
+        """Note what somebody else publishes, so that it is looked for."""
         with self._lock:
-            return all(
-                one.taken.get(feed, 0) == len(one.editions)
-                for paper in PAPERS
-                for feed in paper.feeds
-                for one in self.publications.values()
-                if one.publisher == paper.name
-            )
+            return self._add("elsewhere.example", guid, text)
 
-    def document(self, feed: str, known: str) -> tuple[str, bytes | None]:
+    def huge(self, *, present: bool) -> None:
+        """Carry, or no more, 50 MB in one entry, and as much in a transcript."""
+        with self._lock:
+            self._is_huge = present
+        file = self.radio / HUGE_FILE
+        if present:
+            huge_transcript(file)
+        else:
+            file.unlink()
+
+    def note_transcripts(self, hashes: Iterable[str]) -> None:
+        """Note the transcripts that the radio connector's cursors tell of."""
+        with self._lock:
+            for each in hashes:
+                if each in self._transcripts:
+                    one, count = self._transcripts[each]
+                    one.taken.setdefault(STATION, set()).add(count)
+
+    def untaken(self) -> list[str]:
+        """Return the feeds and files whose last state no connector has taken."""
+        with self._lock:
+            return [
+                f"{feed}: {one.guid}"
+                for one in self.publications.values()
+                for feed in carriers(one)
+                if not one.is_taken(feed)
+            ]
+
+    def document(self, feed: str, known: str) -> tuple[str, Iterable[bytes] | None]:
         """Return the ETag and the bytes of *feed*; None: it is what ETag *known* had."""
         (paper,) = (one for one in PAPERS if feed in one.feeds)
         with self._lock:
@@ -140,22 +178,21 @@ class Source:
                 one
                 for one in self.publications.values()
                 if one.publisher == paper.name
-                and (
-                    one.taken.get(feed, 0) < len(one.editions)
-                    or now - one.changed_s < LINGER_S
-                )
+                and (not one.is_taken(feed) or now - one.changed_s < LINGER_S)
             ]
             carried = {one.guid: len(one.editions) for one in shown}
             etag = f'"{hash(tuple(carried.items())) & 0xFFFFFFFFFFFF:x}"'
             if etag == known:
                 return etag, None
             self._carried[feed, etag] = carried
-            return etag, "".join(_atom(feed, paper.name, shown)).encode()
+            entries = "".join(_atom(feed, paper.name, shown)).encode()
+            if self._is_huge and feed == HUGE_FEED:
+                return "", (entries, *huge_entry("urn:chaos:huge"), b"</feed>")
+            return etag, (entries, b"</feed>")
 
     def _take(self, feed: str, etag: str) -> None:
         for guid, count in self._carried.get((feed, etag), {}).items():
-            taken = self.publications[guid].taken
-            taken[feed] = max(taken.get(feed, 0), count)
+            self.publications[guid].taken.setdefault(feed, set()).add(count)
 
     def _publish_on(self) -> None:
         while not self._ended.is_set():
@@ -169,7 +206,11 @@ class Source:
         rng = self._rng
         paper, kind, number = rng.choice(PAPERS), rng.random(), rng.getrandbits(64)
         old = rng.choice(self._recent) if self._recent else None
-        if old is None or kind < 0.72 or old.last is None:
+        if kind < RADIO:
+            text = told(random.Random(number), f"{number:016x}")
+            guid = f"{STATION}/{number:016x}.srt#1"
+            self._transcribe(self._add(STATION, guid, _as_radio(text.text)))
+        elif old is None or kind < 0.72 or old.last is None:
             text = told(random.Random(number), f"{number:016x}")
             self._add(paper.name, f"urn:chaos:{number:016x}", text)
         elif kind < 0.82:
@@ -177,11 +218,22 @@ class Source:
             if (paper.name, old.last) not in self._told:
                 self._add(paper.name, f"urn:chaos:copy:{number:016x}", old.last)
         elif kind < 0.92:
-            self._change(old, old.last.changed(number))
+            new = old.last.changed(number)
+            self._change(old, _as_radio(new.text) if old.publisher == STATION else new)
         elif kind < 0.97:
             self._change(old, old.editions[0])
-        else:
+        elif old.publisher != STATION:
             self._change(old, None)
+
+    def _transcribe(self, one: Publication) -> None:
+        """Put the last edition of *one* into the stations' folder, whole at once."""
+        assert one.last is not None
+        name = one.guid.partition("/")[2].removesuffix("#1")
+        data = f"1\n00:00:01,000 --> 00:00:20,000\n{one.last.text}\n".encode()
+        self._transcripts[hashlib.sha256(data).hexdigest()] = (one, len(one.editions))
+        unfinished = self.radio / f"{name}.tmp"
+        unfinished.write_bytes(data)
+        unfinished.replace(self.radio / name)
 
     def _add(self, publisher: str, guid: str, text: Text) -> Publication:
         now = time.monotonic()
@@ -197,6 +249,8 @@ class Source:
                 self._told.add((one.publisher, text))
             one.editions.append(text)
             one.changed_s = time.monotonic()
+            if one.publisher == STATION:
+                self._transcribe(one)
 
 
 class _Server(ThreadingHTTPServer):
@@ -222,11 +276,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         self.send_response(HTTPStatus.OK)
-        self.send_header("ETag", etag)
+        if etag:
+            self.send_header("ETag", etag)
         self.send_header("Content-Type", "application/atom+xml")
-        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        for chunk in body:
+            self.wfile.write(chunk)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         """Say nothing."""
@@ -244,4 +299,16 @@ def _atom(feed: str, publisher: str, shown: list[Publication]) -> Iterator[str]:
         yield f"<published>{moment}</published><title>{escape(one.last.title)}</title>"
         yield f'<link href="https://{publisher}/{one.guid.rpartition(":")[2]}"/>'
         yield f'<content type="text">{escape(one.last.text)}</content></entry>'
-    yield "</feed>"
+
+
+def carriers(one: Publication) -> tuple[str, ...]:
+    """Return the feeds, or the station, that carry *one*."""
+    feeds = {paper.name: paper.feeds for paper in PAPERS} | {STATION: (STATION,)}
+    return feeds.get(one.publisher, ())
+
+
+def _as_radio(text: str) -> Text:
+    """Return what the radio connector makes of a transcript with *text*."""
+    words = text.split(None, TITLE_WORDS)
+    more = "…" if len(words) > TITLE_WORDS else ""
+    return Text(" ".join(words[:TITLE_WORDS]) + more, text)

@@ -18,10 +18,8 @@ DEEDS = (
     "Teachers marched in {place}, {n} schools stayed closed",
     "The mayor of {place} opened {n} new wells",
 )
-WORDS = (
-    "market river lorry bridge cattle harvest border clinic council rain road village "
-    "radio minister station fuel water morning witness officer family report"
-).split()  # noqa: SIM905 - reads as text
+WORDS = """market river lorry bridge cattle harvest border clinic council rain road village
+ radio minister station fuel water morning witness officer family report""".split()  # noqa: SIM905 - reads as text
 
 
 class Text(NamedTuple):

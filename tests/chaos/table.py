@@ -12,7 +12,8 @@ class Injection:
     """One fault, as it was injected."""
 
     fault: str
-    held_s: float
+    #: Whether another one struck at the same time.
+    mixed: bool
     #: Editions that the source published from its strike to its end.
     published: int
     #: From its end until what was then published was searchable.
@@ -25,6 +26,7 @@ class Row:
 
     fault: str
     times: int
+    mixed: int
     published: int
     lost: int
     duplicated: int
@@ -32,7 +34,16 @@ class Row:
     recovery_max_s: float
 
 
-HEADINGS = ("fault", "times", "items", "lost", "duplicates", "back after s", "at most")
+HEADINGS = (
+    "fault",
+    "times",
+    "mixed",
+    "items",
+    "lost",
+    "duplicates",
+    "back after s",
+    "at most",
+)
 
 
 def rows(
@@ -40,8 +51,8 @@ def rows(
 ) -> list[Row]:
     """Return a row a fault.
 
-    *lost* and *duplicated* name the fault in whose time each item was published that is
-    missing, or there twice.
+    *lost* and *duplicated* name the fault (or both, joined by +) in whose time each item
+    was published that is missing, or there twice.
     """
     found = []
     for name in sorted({one.fault for one in injections}):
@@ -51,14 +62,19 @@ def rows(
             Row(
                 fault=name,
                 times=len(of),
+                mixed=sum(one.mixed for one in of),
                 published=sum(one.published for one in of),
-                lost=lost.count(name),
-                duplicated=duplicated.count(name),
+                lost=_count(lost, name),
+                duplicated=_count(duplicated, name),
                 recovery_median_s=median(back),
                 recovery_max_s=max(back),
             )
         )
     return found
+
+
+def _count(blamed: Sequence[str], name: str) -> int:
+    return sum(name in one.split(" + ") for one in blamed)
 
 
 def rendered(table: Sequence[Row]) -> str:
@@ -78,6 +94,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.fault,
         f"{row.times}",
+        f"{row.mixed}",
         f"{row.published:,}",
         f"{row.lost}",
         f"{row.duplicated}",
@@ -90,6 +107,7 @@ def _total(table: Sequence[Row]) -> Row:
     return Row(
         fault="all",
         times=sum(row.times for row in table),
+        mixed=sum(row.mixed for row in table),
         published=sum(row.published for row in table),
         lost=sum(row.lost for row in table),
         duplicated=sum(row.duplicated for row in table),

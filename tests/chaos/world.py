@@ -11,24 +11,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-from elasticsearch import ApiError, Elasticsearch, TransportError
+from typing import Self
 
 from streams import settings as configuration
 from streams.settings import Settings
 from tests.chaos.invariant import Violation
 from tests.chaos.source import PAPERS, STATION, Source
-from tests.servers.handles import ElasticsearchServer, KafkaServer
 
-
-if TYPE_CHECKING:
-    from tests.servers.suite import Source as ServerSource
 
 WIREWATCH = str(Path(sys.executable).with_name("wirewatch"))
 #: SIGTERM must have ended a process by then.
 DRAIN_MAX_S = 60.0
-SESSION_S = 6.0
 
 
 class EndedError(Exception):
@@ -86,6 +79,10 @@ class Process:
     def resume(self) -> None:
         """Let it go on."""
         os.killpg(self._running.pid, signal.SIGCONT)
+
+    def wait(self, timeout_s: float) -> int:
+        """Return its exit code, once it has ended by itself."""
+        return self._running.wait(timeout_s)
 
     def check(self) -> None:
         """Raise EndedError if it does not run."""
@@ -179,59 +176,6 @@ class World(ABC):
             timeout=timeout_s,
             check=False,
         )
-
-
-class ServerWorld(World):
-    """Servers, two workers, both connectors."""
-
-    def __init__(
-        self, seed: int, folder: Path, servers: ServerSource, *, rate: float
-    ) -> None:
-        has = frozenset({"own brokers", "own index"})
-        super().__init__(seed, folder, has=has, rate=rate)
-        self.brokers: list[KafkaServer] = [servers.kafka()]
-        self.index: ElasticsearchServer = servers.elasticsearch()
-        self._settings = configured(folder, self._toml())
-        self.workers = [self._role(f"worker-{n}", "worker") for n in (1, 2)]
-        self.connectors = [self._role(k, "connect", k) for k in ("rss", "radio")]
-
-    @property
-    def settings(self) -> Settings:
-        return self._settings
-
-    def _open(self, stack: ExitStack) -> None:
-        for server in (*self.brokers, self.index):
-            stack.callback(server.end)
-            server.start()
-
-    def holds(self, ident: str) -> bool:
-        alias = f"{self.settings.prefix}items"
-        try:
-            with Elasticsearch(self.index.url, request_timeout=5) as search:
-                search.indices.refresh(index=alias, ignore_unavailable=True)
-                found = search.count(
-                    index=alias,
-                    query={"ids": {"values": [ident]}},
-                    ignore_unavailable=True,
-                )
-        except (ApiError, TransportError):
-            return False
-        return bool(found["count"])
-
-    def _role(self, name: str, *words: str) -> Process:
-        return Process(name, list(words), self.folder)
-
-    def _toml(self) -> list[str]:
-        return [
-            'mode = "servers"',
-            "[kafka]",
-            f'bootstrap = "{",".join(one.address for one in self.brokers)}"',
-            f"session_timeout_s = {SESSION_S}",
-            "[elasticsearch]",
-            f'url = "{self.index.url}"',
-            "request_timeout_s = 10",
-            *sources_toml(self.source),
-        ]
 
 
 def configured(folder: Path, lines: Iterable[str]) -> Settings:

@@ -1,7 +1,15 @@
 """The faults, by name. Each room of this package registers its own; see :mod:`.registry`."""
 
-from tests.chaos.faults import processes, servers
+from tests.chaos.faults import clocks, inputs, processes, servers
 from tests.chaos.faults.registry import Fault, all_faults, fault
 
 
-__all__ = ["Fault", "all_faults", "fault", "processes", "servers"]
+__all__ = [
+    "Fault",
+    "all_faults",
+    "clocks",
+    "fault",
+    "inputs",
+    "processes",
+    "servers",
+]

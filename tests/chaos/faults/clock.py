@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,7 +25,11 @@ class Clock:
     @property
     def environment(self) -> dict[str, str]:
         """What a child's environment needs."""
-        return {"PYTHONPATH": str(SHIM), "WIRETEST_CLOCK": str(self._file)}
+        paths = [str(SHIM), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {
+            "PYTHONPATH": os.pathsep.join(paths),
+            "WIRETEST_CLOCK": str(self._file),
+        }
 
     def set(self, offset: timedelta) -> None:
         """Let the clock stand *offset* away from the true time."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.chaos.world import World
 
 
-@fault("kill -9 a worker", modes=BOTH, held_s=(0.0, 3.0), weight=3)
+@fault("kill -9 a worker", target="worker", modes=BOTH, held_s=(0.0, 3.0), weight=3)
 def kill_worker(world: World, rng: Random) -> Iterator[None]:
     worker = rng.choice(world.workers)
     worker.kill()
@@ -21,7 +21,7 @@ def kill_worker(world: World, rng: Random) -> Iterator[None]:
     worker.start()
 
 
-@fault("SIGTERM a worker", modes=BOTH, held_s=(0.0, 3.0))
+@fault("SIGTERM a worker", target="worker", modes=BOTH, held_s=(0.0, 3.0))
 def stop_worker(world: World, rng: Random) -> Iterator[None]:
     worker = rng.choice(world.workers)
     worker.stop()
@@ -29,7 +29,7 @@ def stop_worker(world: World, rng: Random) -> Iterator[None]:
     worker.start()
 
 
-@fault("SIGSTOP a worker beyond its session", held_s=(8.0, 10.0))
+@fault("SIGSTOP a worker beyond its session", target="worker", held_s=(8.0, 10.0))
 def pause_worker(world: World, rng: Random) -> Iterator[None]:
     worker = rng.choice(world.workers)
     worker.pause()
@@ -37,7 +37,7 @@ def pause_worker(world: World, rng: Random) -> Iterator[None]:
     worker.resume()
 
 
-@fault("kill -9 a connector", held_s=(0.0, 3.0), weight=2)
+@fault("kill -9 a connector", target="connector", held_s=(0.0, 3.0), weight=2)
 def kill_connector(world: World, rng: Random) -> Iterator[None]:
     connector = rng.choice(world.connectors)
     connector.kill()
@@ -45,7 +45,7 @@ def kill_connector(world: World, rng: Random) -> Iterator[None]:
     connector.start()
 
 
-@fault("SIGTERM a connector", held_s=(0.0, 3.0))
+@fault("SIGTERM a connector", target="connector", held_s=(0.0, 3.0))
 def stop_connector(world: World, rng: Random) -> Iterator[None]:
     connector = rng.choice(world.connectors)
     connector.stop()
@@ -53,7 +53,7 @@ def stop_connector(world: World, rng: Random) -> Iterator[None]:
     connector.start()
 
 
-@fault("SIGSTOP a connector", held_s=(4.0, 8.0))
+@fault("SIGSTOP a connector", target="connector", held_s=(4.0, 8.0))
 def pause_connector(world: World, rng: Random) -> Iterator[None]:
     connector = rng.choice(world.connectors)
     connector.pause()
@@ -61,7 +61,7 @@ def pause_connector(world: World, rng: Random) -> Iterator[None]:
     connector.resume()
 
 
-@fault("kill -9 all workers at once", held_s=(0.0, 2.0))
+@fault("kill -9 all workers at once", target="worker", held_s=(0.0, 2.0))
 def kill_all_workers(world: World, _rng: Random) -> Iterator[None]:
     for worker in world.workers:
         worker.kill()
