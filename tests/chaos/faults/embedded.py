@@ -1,0 +1,298 @@
+"""What befalls one folder, and the processes that share it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from streams import events
+from streams.log.opening import open_log
+from streams.topics import (
+    CORRELATE_TABLE,
+    CURSORS,
+    DEADLETTERS,
+    DEDUPE_TABLE,
+    Topic,
+)
+from tests.chaos.faults import poison
+from tests.chaos.faults.registry import Mode, fault
+from tests.chaos.world import EndedError, Process
+
+
+if TYPE_CHECKING:
+    from tests.chaos.embedded import EmbeddedWorld as World
+
+EMBEDDED: tuple[Mode, ...] = ("embedded",)
+WITHOUT_STAGE = (DEADLETTERS, CURSORS, DEDUPE_TABLE, CORRELATE_TABLE)
+COMMAND_MAX_S = 60.0
+ENDS_MAX_S = 180.0
+
+
+@fault("SIGSTOP run", target="worker", modes=EMBEDDED, held_s=(0.5, 3.0))
+def pause_run(world: World, _rng: Random) -> Iterator[None]:
+    world.worker.pause()
+    yield
+    world.worker.resume()
+
+
+@fault(
+    "kill -9 a process of run's pools",
+    target="worker",
+    modes=EMBEDDED,
+    held_s=(0.5, 1.5),
+    weight=2,
+)
+def kill_child(world: World, rng: Random) -> Iterator[None]:
+    if below := sorted(_children(world.worker.pid)):
+        _kill(rng.choice(below))
+    yield
+
+
+@fault(
+    "kill -9 all processes of run's pools",
+    target="worker",
+    modes=EMBEDDED,
+    held_s=(0.5, 1.5),
+)
+def kill_children(world: World, _rng: Random) -> Iterator[None]:
+    for child in _children(world.worker.pid):
+        _kill(child)
+    yield
+
+
+@fault("kill -9 ingest beside run, again", target="worker", modes=EMBEDDED, weight=3)
+def kill_ingest(world: World, rng: Random) -> Iterator[None]:
+    file = world.file_of(world.written(rng, 300))
+    ingest = world.given(file)
+    time.sleep(rng.uniform(0.4, 1.6))  # a random moment is the point
+    ingest.close()
+    yield
+    _ended_well(world.given(file), "ingest, run again")
+
+
+@fault(
+    "kill -9 ingest that works itself, then run",
+    target="worker",
+    modes=EMBEDDED,
+    weight=2,
+)
+def kill_ingest_alone(world: World, rng: Random) -> Iterator[None]:
+    world.worker.kill()
+    file = world.file_of(world.written(rng, 300))
+    ingest = world.given(file)
+    time.sleep(rng.uniform(1.0, 3.0))
+    ingest.close()
+    yield
+    world.worker.start()
+    _ended_well(world.given(file), "ingest, run again")
+
+
+@fault(
+    "kill -9 run while ingest waits, which takes over",
+    target="worker",
+    modes=EMBEDDED,
+    weight=2,
+)
+def take_over(world: World, rng: Random) -> Iterator[None]:
+    ingest = world.given(world.file_of(world.written(rng, 400)))
+    time.sleep(rng.uniform(0.5, 1.5))
+    world.worker.kill()
+    yield
+    _ended_well(ingest, "ingest that took over")
+    world.worker.start()
+
+
+@fault("two run on one folder", target="worker", modes=EMBEDDED)
+def second_run(world: World, _rng: Random) -> Iterator[None]:
+    _must_be_refused(world)
+    yield
+
+
+@fault("lock files and bell deleted, two run", target="worker", modes=EMBEDDED)
+def delete_locks(world: World, rng: Random) -> Iterator[None]:
+    _delete(world, "log.db.worker", "log.db.write", "log.db.bell")
+    world.append(events.raw(world.written(rng, 1)[0]))
+    yield
+    _must_be_refused(world)
+
+
+@fault(
+    "disk full, freed",
+    target="topic",
+    modes=EMBEDDED,
+    held_s=(1.0, 3.0),
+    needs=("small disk",),
+)
+def fill_disk(world: World, _rng: Random) -> Iterator[None]:
+    world.disk.fill()
+    yield
+    world.disk.free()
+
+
+@fault(
+    "kill -9 on a full disk", modes=EMBEDDED, held_s=(0.5, 1.5), needs=("small disk",)
+)
+def kill_on_full_disk(world: World, rng: Random) -> Iterator[None]:
+    world.disk.fill()
+    time.sleep(rng.uniform(0.2, 1.5))
+    world.worker.kill()
+    yield
+    world.disk.free()
+    world.worker.start()
+
+
+def _jump(name: str, offset: timedelta) -> None:
+    @fault(
+        f"clock jumps by {name}, and back",
+        target="clock",
+        modes=EMBEDDED,
+        held_s=(1.0, 3.0),
+    )
+    def jump(world: World, _rng: Random) -> Iterator[None]:
+        world.clock.set(offset)
+        yield
+        world.clock.set(timedelta())
+
+
+_jump("+2 h", timedelta(hours=2))
+_jump("-2 h", timedelta(hours=-2))
+_jump("+400 days", timedelta(days=400))
+
+
+@fault(
+    "clock is wrong over a kill -9", target="worker", modes=EMBEDDED, held_s=(1.0, 2.0)
+)
+def kill_in_wrong_time(world: World, rng: Random) -> Iterator[None]:
+    world.clock.set(rng.choice([-1, 1]) * timedelta(hours=2))
+    time.sleep(1.0)
+    world.worker.kill()
+    yield
+    world.clock.set(timedelta())
+    world.worker.start()
+
+
+@fault(
+    "malformed bytes on a topic that no stage reads",
+    target="worker",
+    modes=EMBEDDED,
+    weight=2,
+)
+def malform_others(world: World, rng: Random) -> Iterator[None]:
+    topic = rng.choice(WITHOUT_STAGE)
+    _poisoned(world, topic, rng)
+    if topic is DEADLETTERS:
+        world.malformed.append("")
+    world.worker.kill()
+    yield
+    world.worker.start()
+
+
+@fault("a 50 MB item", target="worker", modes=EMBEDDED, weight=0.5)
+def huge(world: World, rng: Random) -> Iterator[None]:
+    guid = f"urn:chaos:huge:{rng.getrandbits(64):016x}"
+    world.malformed.append("")
+    file = world.folder / "huge.jsonl"
+    poison.huge_line(file, guid)
+    done = world.run("ingest", str(file), "--json", timeout_s=COMMAND_MAX_S)
+    if done.returncode != 1:
+        raise EndedError(f"a 50 MB line: ended with {done.returncode}: {done.stderr}")
+    poison.huge_transcript(world.source.radio / f"{guid.rpartition(':')[2]}.srt")
+    yield
+    file.unlink()
+
+
+@fault("log nearly full, worked off", target="worker", modes=EMBEDDED, weight=0.3)
+def fill_log(world: World, rng: Random) -> Iterator[None]:
+    world.worker.kill()
+    limit_gb = (_log_bytes(world) / 0.8 + (4 << 20)) / 2**30
+    limit = {"WIREWATCH_LOG_SIZE_MAX_GB": f"{limit_gb:.6f}"}
+    world.worker.environment |= limit
+    world.worker.start()
+    ingest = world.given(world.file_of(world.written(rng, 1500, padding=2000)), **limit)
+    yield
+    _ended_well(ingest, "ingest into a log that is nearly full")
+    world.worker.kill()
+    del world.worker.environment["WIREWATCH_LOG_SIZE_MAX_GB"]
+    world.worker.start()
+
+
+@fault("kill -9, the WAL's index deleted", target="worker", modes=EMBEDDED)
+def delete_shm(world: World, _rng: Random) -> Iterator[None]:
+    world.worker.kill()
+    _delete(world, "log.db-shm", "index.db-shm")
+    yield
+    world.worker.start()
+
+
+@fault(
+    "search, tail, audit, check meanwhile", target="worker", modes=EMBEDDED, weight=2
+)
+def ask(world: World, rng: Random) -> Iterator[None]:
+    for words in rng.sample(
+        (
+            ("search", "Kayes", "--json"),
+            ("audit", "--json"),
+            ("check",),
+            ("topics", "describe"),
+            ("deadletters", "list"),
+        ),
+        k=2,
+    ):
+        done = world.run(*words, timeout_s=COMMAND_MAX_S)
+        if "Traceback" in done.stderr or done.returncode not in {0, 1}:
+            raise EndedError(f"{words}: ended with {done.returncode}: {done.stderr}")
+    yield
+
+
+def _children(pid: int) -> Iterator[int]:
+    """Yield the processes below process *pid*."""
+    tasks = Path(f"/proc/{pid}/task")
+    for file in tasks.glob("*/children"):
+        for child in map(int, file.read_text("ascii").split()):
+            yield child
+            yield from _children(child)
+
+
+def _ended_well(process: Process, what: str) -> None:
+    """Wait for *process*; EndedError if it ends with an error."""
+    if code := process.wait(ENDS_MAX_S):
+        raise EndedError(f"{what}: ended with {code}: {process.log}")
+
+
+def _must_be_refused(world: World) -> None:
+    done = world.run("run", timeout_s=COMMAND_MAX_S)
+    if done.returncode == 0 or "one at a time" not in done.stderr.replace("\n", " "):
+        raise EndedError(f"a second run ended with {done.returncode}: {done.stderr}")
+
+
+def _poisoned(world: World, topic: Topic, rng: Random) -> str:
+    async def poisoned() -> str:
+        async with open_log(world.settings) as log:
+            kind = rng.choice(sorted(poison.MALFORMED))
+            return str(await poison.poison(log, topic, rng, kind))
+
+    return asyncio.run(poisoned())
+
+
+def _delete(world: World, *names: str) -> None:
+    for name in names:
+        (world.settings.data_folder / name).unlink(missing_ok=True)
+
+
+def _log_bytes(world: World) -> int:
+    return (world.settings.data_folder / "log.db").stat().st_size
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
