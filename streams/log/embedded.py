@@ -13,7 +13,7 @@ from typing import Self
 from streams.clock import to_ms
 from streams.errors import TopicMismatchError
 from streams.log.face import Output, Position, Record, check_size
-from streams.log.sqlite_log import SqliteLog
+from streams.log.sqlite_log import Erased, SqliteLog
 from streams.settings import EmbeddedLog as EmbeddedLogSettings
 from streams.topics import Topic
 
@@ -139,6 +139,12 @@ class EmbeddedLog:
     async def delete_before(self, topic: str, offsets: Mapping[int, int]) -> None:
         """See the protocol."""
         await self.log.delete_before(self._existing(topic), offsets)
+
+    async def erase(self, records: Sequence[Erased]) -> None:
+        """See :meth:`streams.log.sqlite_log.SqliteLog.erase`."""
+        await self.log.erase(
+            [one._replace(topic=self._prefix + one.topic) for one in records]
+        )
 
     async def create(self, topics: Iterable[Topic]) -> list[str]:
         """See the protocol."""

@@ -41,7 +41,7 @@ from streams.errors import (
     TopicMismatchError,
 )
 from streams.log.doorbell import Post, locked, ring
-from streams.log.face import Output, Position, Record
+from streams.log.face import Headers, Output, Position, Record
 from streams.log.partitioner import partition_of
 from streams.topics import DAY_S
 
@@ -89,6 +89,20 @@ class Commit(NamedTuple):
     topic: str
     partition: int
     next: int
+
+
+class Erased(NamedTuple):
+    """A record whose content goes: what takes its place, or (``deleted``) nothing.
+
+    The last record of a partition is never deleted: one that may be it is replaced.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None = None
+    headers: Headers = ()
+    deleted: bool = False
 
 
 class Listener:
@@ -187,6 +201,8 @@ class SqliteLog:
             f"page_size={PAGE_BYTES}",
             "auto_vacuum=INCREMENTAL",
             "journal_mode=WAL",
+            # What is deleted or replaced is gone from the page that held it.
+            "secure_delete=FAST",
             f"synchronous={synchronous}",
             f"cache_size=-{CACHE_BYTES >> 10}",
             "wal_autocheckpoint=2000",
@@ -371,6 +387,44 @@ class SqliteLog:
         if not self._post.taken:
             ring(self.path)
         return results
+
+    async def erase(self, records: Sequence[Erased]) -> None:
+        """Delete *records*, or put what is given in their place, so that no byte stays.
+
+        Also gone is then whatever was deleted or replaced before: free pages are given
+        back, and the write-ahead log is emptied. Raises NotStoredError while somebody
+        reads for long.
+        """
+
+        def job(db: sqlite3.Connection) -> None:
+            for topic, partition, offset, value, headers, deleted in records:
+                table = f'"{topic}/{partition}"'
+                if deleted:
+                    db.execute(
+                        f"DELETE FROM {table} WHERE id = ? AND "  # noqa: S608 - names are checked
+                        f"id < (SELECT max(id) FROM {table})",
+                        (offset,),
+                    )
+                    continue
+                encoded = _encode_headers(headers) if headers else None
+                db.execute(
+                    f"UPDATE {table} SET value = ?, headers = ? WHERE id = ?",  # noqa: S608 - names are checked
+                    (value, encoded, offset),
+                )
+
+        await self._write(job)
+        await self._write(lambda db: db.execute("PRAGMA incremental_vacuum").fetchall())
+        loop = asyncio.get_running_loop()
+        with _errors_named(self.path):
+            await loop.run_in_executor(self._thread, self._empty_wal)
+
+    def _empty_wal(self) -> None:
+        with locked(self._write_lock):
+            ((busy, _, _),) = self._writer.execute(
+                "PRAGMA wal_checkpoint(TRUNCATE)"
+            ).fetchall()
+        if busy:
+            raise NotStoredError(f"{self.path}-wal is still read: it keeps old records")
 
     async def checkpoint(self) -> None:
         """Make what has been written so far survive a power cut, with NORMAL too."""

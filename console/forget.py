@@ -1,0 +1,271 @@
+"""``wirewatch forget``: take a publication away everywhere, for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Annotated, NamedTuple
+
+import typer
+
+from rich.text import Text
+
+from console import escape, screen, wording
+from console.context import Context, command
+from console.exits import Exit
+from console.flow import Passage
+from console.hands import Hands
+from console.options import JsonOption
+from mappings.face import SearchIndex
+from mappings.opening import open_index
+from mappings.query import Label, Query
+from streams import clock, forget, topics
+from streams.errors import IndexUnavailableError, TransientError
+from streams.forget import Quoting
+from streams.log.embedded import EmbeddedLog
+from streams.log.face import Log
+from streams.log.opening import open_log
+from streams.records import Incident, Item, UniqueItem
+from streams.topics import DECLARED
+
+
+LOOK_S = 0.1
+BECAUSE_MAX = 500
+COPIES_LISTED = 20
+EXAMPLES = """\
+Examples:
+
+wirewatch forget i9c2... --because 'court order 12/26' --dry-run
+
+wirewatch forget i9c2... i04d... --because 'a source is at risk' --yes
+"""
+
+
+class _Task(NamedTuple):
+    """One publication that is asked for, and what was found of it."""
+
+    ident: str
+    told: Quoting
+    #: Other publications that carry the same story.
+    copies: tuple[str, ...]
+
+    @property
+    def publication(self) -> UniqueItem:
+        return self.told.publication
+
+    @property
+    def is_forgotten(self) -> bool:
+        return self.publication.state == "forgotten"
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    command(app, "forget", epilog=EXAMPLES)(forget_items)
+
+
+async def forget_items(  # noqa: PLR0913 - each is an option
+    at: Context,
+    idents: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Items, as search prints them.")
+    ],
+    *,
+    because: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="Who asked for it and why: kept, and shown. Nothing of the content!",
+        ),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be taken away.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option(help="Wait until it is out of the search, and erased.")
+    ] = True,
+    timeout_s: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", metavar="SECONDS", min=0, help="Wait no longer than this."
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> Exit:
+    """Take items away everywhere and for ever: search, incidents, topics, memory.
+
+    What stays is a record that it happened, which holds nothing of the content, and
+    keeps the item out when its source sends it again. There is no way back. Done twice
+    it erases what has come in since, and changes nothing else.
+    """
+    if not because.strip() or len(because) > BECAUSE_MAX:
+        raise typer.BadParameter(f"--because takes 1 to {BECAUSE_MAX} characters")
+    at.demand_data()
+    async with open_log(at.settings) as log, open_index(at.settings) as index:
+        tasks = [await _found(log, index, ident) for ident in dict.fromkeys(idents)]
+        found = [task for task in tasks if task is not None]
+        if len(found) < len(tasks):
+            return Exit.FAULT
+        if not json:
+            for task in found:
+                screen.show(*_what_goes(task))
+        if dry_run:
+            return Exit.OK
+        if not yes and not _is_agreed(found):
+            return Exit.USAGE
+        await _carry_out(at, log, index, found, because, wait=wait, timeout_s=timeout_s)
+    _report(at, found, wait=wait, json=json)
+    return Exit.OK
+
+
+def _is_agreed(tasks: list[_Task]) -> bool:
+    if not sys.stdin.isatty():
+        screen.complain("wirewatch: nobody is here to ask: say --yes to forget")
+        return False
+    many = wording.counted(len(tasks), "item")
+    return typer.confirm(f"Forget {many} for ever?", err=True)
+
+
+async def _found(log: Log, index: SearchIndex, ident: str) -> _Task | None:
+    """Return what is known of *ident*; say so and return None if it is no item."""
+    try:
+        document = await index.get(ident)
+    except IndexUnavailableError:
+        document = None  # perhaps nothing was ever written: the topics tell
+    if isinstance(document, Incident):
+        items = ", ".join(report.item for report in document.reports)
+        screen.complain(
+            f"wirewatch: {ident} is an incident, which is made of its reports: forget "
+            f"its items ({items or 'it has none'}; search incident:{ident} finds all)"
+        )
+        return None
+    publication = document or await forget.last_emission(log, ident)
+    if publication is None:
+        screen.complain(f"wirewatch: there is no item {ident!r}")
+        return None
+    incidents = await forget.quoting(log, ident)
+    copies = await _copies(index, document) if document is not None else ()
+    return _Task(ident, Quoting(publication, incidents), copies)
+
+
+async def _copies(index: SearchIndex, item: Item) -> tuple[str, ...]:
+    if item.story is None:
+        return ()
+    story = Query(Label("story", item.story.id))
+    page = await index.search(story, sort="newest", size=COPIES_LISTED)
+    return tuple(hit.document.id for hit in page.hits if hit.document.id != item.id)
+
+
+def _what_goes(task: _Task) -> Iterator[Text]:
+    item = task.publication
+    yield escape.shown(task.ident, "bold cyan")
+    if item.forgetting is not None:
+        asked = f"forgotten on {wording.moment(item.fetched)}"
+        yield escape.shown(f"  {asked}: {item.forgetting.because}")
+        return
+    yield escape.shown(f"  {wording.item_title(item)}")
+    revisions = wording.counted(item.revision, "revision")
+    yield escape.shown(
+        f"  {wording.source_name(item.source)} ({item.publisher}), {revisions}, "
+        f"first seen {wording.moment(item.first_seen)}"
+    )
+    for incident in task.told.incidents:
+        leads = any(one.item == task.ident for one in incident.reports)
+        what = "quotes it" if leads else "it was a report of it"
+        yield escape.shown(f"  incident {incident.id} ({what})")
+    if task.copies:
+        yield escape.shown(
+            "  the same text is also in these, which stay unless you forget them too: "
+            + ", ".join(task.copies),
+            "yellow",
+        )
+    if item.recording is not None:
+        names = ", ".join(one.value for one in item.identities if one.kind == "guid")
+        yield escape.shown(
+            "  its transcript lies in the folder that is watched, and is yours to "
+            f"delete: {item.source.url or names}",
+            "yellow",
+        )
+
+
+async def _carry_out(
+    at: Context,
+    log: Log,
+    index: SearchIndex,
+    tasks: list[_Task],
+    because: str,
+    *,
+    wait: bool,
+    timeout_s: float | None,
+) -> None:
+    now = clock.now()
+    requests = [
+        forget.request(task.told, because=because, now=now)
+        for task in tasks
+        if not task.is_forgotten
+    ]
+    async with AsyncExitStack() as stack:
+        hands = await stack.enter_async_context(Hands(at.settings)) if wait else None
+        await log.create(DECLARED)
+        positions = await log.append(requests) if requests else []
+        if hands is None:
+            return
+        passage = Passage(log, positions)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not passage.done:
+                    hands.check()
+                    await passage.look()
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            raise TransientError(
+                f"it is not out of the search after {timeout_s:g} s; it is asked for, "
+                "and 'wirewatch forget' with the same words goes on"
+            ) from None
+    await index.refresh()
+    for task in tasks:
+        await _erase(log, index, task.ident)
+    await index.erase()
+
+
+async def _erase(log: Log, index: SearchIndex, ident: str) -> None:
+    """Delete from an embedded log what is left; on servers compaction and age do it."""
+    if not isinstance(log, EmbeddedLog):
+        return
+    stub = await index.get(ident)
+    if not isinstance(stub, Item) or stub.state != "forgotten":
+        raise TransientError(f"the index does not know yet that {ident} is forgotten")
+    await log.erase(await forget.erasures(log, stub))
+
+
+def _report(at: Context, tasks: list[_Task], *, wait: bool, json: bool) -> None:
+    servers = at.settings.mode != "embedded"
+    gone = clock.now()
+    if servers:
+        gone += timedelta(seconds=topics.gone_after_s())
+    if json:
+        for task in tasks:
+            screen.emit(
+                {
+                    "id": task.ident,
+                    "forgotten": wait,
+                    "incidents": [one.id for one in task.told.incidents],
+                    "copies": list(task.copies),
+                    "gone_from_topics": gone if wait or servers else None,
+                }
+            )
+        return
+    many = wording.counted(len(tasks), "item")
+    if not wait:
+        told = f"{many} will be forgotten"
+        if not servers:
+            told += "; the same command without --no-wait erases what the log holds"
+    elif servers:
+        told = f"{many} forgotten: gone from the search now, from every topic by "
+        told += f"{gone:%Y-%m-%d}; the index is being merged"
+    else:
+        told = f"{many} forgotten: gone from the search and from the data folder"
+    screen.show(escape.shown(told, "bold"))
