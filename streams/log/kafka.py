@@ -65,7 +65,7 @@ from streams.log.access import (
 from streams.log.face import Headers, Output, Position, Record, check_size
 from streams.log.partitioner import partition_of
 from streams.settings import Kafka
-from streams.topics import Topic
+from streams.topics import COMPACTED_WITHIN_S, SEGMENT_S, Topic
 
 
 READ_WAIT_MS = 500
@@ -101,7 +101,7 @@ _SET_FOR_TOPIC = 1
 def topic_config(topic: Topic) -> dict[str, str]:
     """Return the broker's settings for *topic*."""
     policy = "delete"
-    if topic.compacted:
+    if topic.compacted or topic.compacted_after_s is not None:
         policy = "compact" if topic.kept_s is None else "compact,delete"
     kept_ms = -1 if topic.kept_s is None else topic.kept_s * 1000
     return {
@@ -109,7 +109,11 @@ def topic_config(topic: Topic) -> dict[str, str]:
         "retention.ms": str(kept_ms),
         "max.message.bytes": str(topic.max_bytes + FRAMING_BYTES),
     }
+    after_s = topic.compacted_after_s or 0
 
+        "segment.ms": str(SEGMENT_S * 1000),
+        "min.compaction.lag.ms": str(after_s * 1000),
+        "max.compaction.lag.ms": str((after_s + COMPACTED_WITHIN_S) * 1000),
 
 @contextmanager
 def errors_named(
