@@ -15,13 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.face import load_cursors
-from console import escape, flow, screen, sources, wording
-from console.context import Context, command
+from console import escape, flow, letters, screen, sources, wording
+from console.context import PROGRAM, Context, command
 from console.exits import Exit
 from console.options import JsonOption
 from mappings.opening import open_index
 from streams import clock
 from streams.errors import SettingsError, WirewatchError
+from streams.letters import read
 from streams.log.doorbell import worker_runs
 from streams.log.embedded import FILE_NAME
 from streams.log.opening import open_log
@@ -126,6 +127,9 @@ async def _log(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]:
                 return
             yield Finding("topics", ok=True, detail=f"{len(DECLARED)} as declared")
             yield _stages(settings, await flow.lags(log))
+            book = await read(log)
+            if soon := letters.warning(book, clock.now(), f"{PROGRAM} deadletters"):
+                yield Finding("dead letters", ok=True, look=True, detail=soon)
     except WirewatchError as error:
         told = str(error)
         detail = told if where in told else f"{where}: {told}"

@@ -44,7 +44,7 @@ READS: Final[Mapping[str, Sequence[Topic]]] = {
     "dedupe": (RAW, DEDUPE_TABLE),
     "annotate": (UNIQUE,),
     "correlate": (TAGGED, CORRELATE_TABLE),
-    "index": (ITEMS, INCIDENTS),
+    "index": (ITEMS, INCIDENTS, DEADLETTERS),  # of which it warns before they expire
 }
 ROLES: Final = (*READS, READER, OPERATOR)
 #: Those with a consumer group, which a replay's group is named after.

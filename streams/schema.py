@@ -43,6 +43,8 @@ _DEAD = (
     events.DEAD_POSITION,
     events.DEAD_TIME,
 )
+#: What a notice says beside where the record lay, its origin, stage, kind and reason.
+_NOTICE = (events.NOTICE_LETTER, events.NOTICE_STATE, events.NOTICE_TO)
 _HEADERS = {
     events.ORIGIN: "`topic/partition/offset` of the raw record that this came from.",
     events.REPLAY: "Name of the replay that this follows from; absent on what is new.",
@@ -54,6 +56,10 @@ _HEADERS = {
     events.DEAD_REASON: "Why; for a person.",
     events.DEAD_POSITION: "`topic/partition/offset` of the record as received.",
     events.DEAD_TIME: "When it was put aside, RFC 3339.",
+    events.RETRY_OF: "Position of the dead letter that this was put back for; absent else.",
+    events.NOTICE_LETTER: "On a notice alone, which has no value: the letter it is about.",
+    events.NOTICE_STATE: "On a notice: `retried` or `purged`.",
+    events.NOTICE_TO: "On a notice: where the record was put back; empty for the index.",
 }
 
 
@@ -220,7 +226,8 @@ def _message(topic: Topic) -> Document:
     payload: Document = {"$ref": f"#/components/schemas/{name}"}
     if topic.record is None:
         payload = {
-            "description": "The value as received, byte for byte; maybe no JSON."
+            "description": "The value as received, byte for byte; maybe no JSON. A "
+            "notice (header `ww_letter`) has none: it tells what was done with a letter."
         }
     about = topic.about if topic.record is None else inspect.getdoc(topic.record) or ""
     message = {
@@ -244,7 +251,8 @@ def _message(topic: Topic) -> Document:
 def _headers(topic: Topic) -> Document:
     """Return the schema of *topic*'s record headers, each of which is UTF-8 text."""
     if topic.record is None:
-        about = {name: _text(name) for name in (*_DEAD, events.ORIGIN)}
+        named = (*_DEAD, events.ORIGIN, events.RETRY_OF, *_NOTICE)
+        about = {name: _text(name) for name in named}
         return {"type": "object", "properties": about, "required": list(_DEAD[:3])}
     name = topic.record.__name__
     always: Document = {
@@ -264,6 +272,10 @@ def _headers(topic: Topic) -> Document:
     properties = dict(always)
     if topic in _DERIVED:
         properties[events.REPLAY] = _text(events.REPLAY)
+    if topic is RAW:
+        properties[events.ORIGIN] = _text(events.ORIGIN)
+    if topic in {RAW, *_DERIVED}:
+        properties[events.RETRY_OF] = _text(events.RETRY_OF)
     return {"type": "object", "properties": properties, "required": list(always)}
 
 

@@ -132,7 +132,8 @@ DEADLETTERS = Topic(
     kept_s=90 * DAY_S,
     max_bytes=DEADLETTER_MAX_BYTES,
     writers=("connectors", "dedupe", "annotate", "correlate", "index"),
-    about="What could not be handled, as received; the reason is in the headers.",
+    about="What could not be handled, as received, the reason in the headers; and "
+    "notices (header ww_letter, no value) of what was done with a letter.",
 )
 CURSORS = Topic(
     name="connectors.cursors",

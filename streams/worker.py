@@ -16,6 +16,7 @@ from streams.apps import serve
 from streams.correlate import agent as correlate
 from streams.dedupe import agent as dedupe
 from streams.errors import FatalError, TransientError
+from streams.expiry import expiry_watched
 from streams.index import agent as index
 from streams.log.opening import open_log
 from streams.monitor.summary import summed_up
@@ -59,6 +60,8 @@ class Worker:
             records = await stack.enter_async_context(open_log(settings))
             await patiently("topics", lambda: records.create(DECLARED), stop)
             stages = [await self._stage(name, stack, stop) for name in self._names]
+            if "index" in self._names:  # one role of them, so that one warns
+                await stack.enter_async_context(expiry_watched(records))
             if not stop.is_set():
                 async with summed_up(self.progress):
                     await serve(
