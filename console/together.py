@@ -10,8 +10,9 @@ import structlog
 
 
 #: What has not ended so long after it was asked to is cut short: work that is not
-#: committed is repeated at the next start, none is lost.
-STOP_S = 4.0
+#: committed is repeated at the next start, none is lost. More than a stage's app takes
+#: (streams.apps), less than a process may (console.signals).
+STOP_S = 7.0
 
 _log = structlog.get_logger()
 

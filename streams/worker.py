@@ -85,11 +85,14 @@ class Worker:
 async def patiently(
     what: str, step: Callable[[], Awaitable[T]], stop: asyncio.Event
 ) -> T | None:
-    """Return what *step* returns once what can pass has passed; None when stopped."""
+    """Return what *step* returns once what can pass has passed; None when stopped.
+
+    A step under way is given up then: servers that do not answer hold up no end.
+    """
     pause_s = PAUSE_FIRST_S
     while not stop.is_set():
         try:
-            return await step()
+            return await _unless(stop, step)
         except (TransientError, OSError) as error:
             log.warning("waiting", what=what, reason=str(error), again_in_s=pause_s)
         try:
@@ -97,3 +100,16 @@ async def patiently(
         except TimeoutError:
             pause_s = min(pause_s * 2, PAUSE_MAX_S)
     return None
+
+
+async def _unless(stop: asyncio.Event, step: Callable[[], Awaitable[T]]) -> T | None:
+    """Return what *step* returns; None if *stop* is set before it does."""
+    work = asyncio.ensure_future(step())
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return work.result() if work.done() else None
+    finally:
+        for task in (work, stopped):
+            task.cancel()
+        await asyncio.gather(work, stopped, return_exceptions=True)

@@ -95,11 +95,9 @@ def test_trace_shows_why_a_copy_went_no_further(watched: Wirewatch) -> None:
     }
     name = put(watched.folder, item, name="once.jsonl")
     watched("ingest", name)
-    watched("ingest", name)
-    *_, last = watched.lines("tail", "items.raw", "--from", "beginning", "--no-follow")
-    copy = f"{last['topic']}/{last['partition']}/{last['offset']}"
+    (copy,) = watched.lines("ingest", name, "--json")
 
-    (traced,) = watched.lines("trace", copy, "--json")
+    (traced,) = watched.lines("trace", copy["position"], "--json")
 
     assert [one["fate"] for one in traced["records"]] == ["indexed", "duplicate"]
     assert traced["records"][1]["because"] == traced["records"][0]["origin"]
