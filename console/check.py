@@ -26,6 +26,7 @@ from streams.letters import read
 from streams.log.doorbell import worker_runs
 from streams.log.embedded import FILE_NAME
 from streams.log.opening import open_log
+from streams.log.standing import truncated
 from streams.records import Cursor
 from streams.settings import Settings
 from streams.topics import DECLARED
@@ -126,6 +127,8 @@ async def _log(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]:
             if wrong:
                 return
             yield Finding("topics", ok=True, detail=f"{len(DECLARED)} as declared")
+            for line in [] if embedded else await truncated(log, DECLARED):
+                yield Finding("tables", ok=False, detail=line)
             yield _stages(settings, await flow.lags(log))
             book = await read(log)
             if soon := letters.warning(book, clock.now(), f"{PROGRAM} deadletters"):

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import tempfile
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -39,10 +39,12 @@ async def serve(
     stop: asyncio.Event,
     ready: asyncio.Event | None = None,
     progress: dict[str, Progress] | None = None,
+    watches: Sequence[Coroutine[Any, Any, None]] = (),
 ) -> None:
     """Run *stages*, each in an app of its own, until *stop* is set or one cannot go on.
 
-    Topics must exist, and an embedded log must be open in this process.
+    Topics must exist, and an embedded log must be open in this process. Beside them run
+    *watches*: an error that one raises stops all.
     """
     failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -62,11 +64,26 @@ async def serve(
             if progress is not None:
                 progress[stage.name] = state
             apps.append(app)
+        watching = [_watched(watch, on_fatal) for watch in watches]
         try:
             await _until_stopped(apps, stop, failed, ready)
         finally:
+            for task in watching:
+                task.cancel()
             await asyncio.gather(*(_stopped(app) for app in apps))
             failed.cancel()
+
+
+def _watched(
+    watch: Coroutine[Any, Any, None], on_fatal: Callable[[BaseException], None]
+) -> asyncio.Task[None]:
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            on_fatal(error)
+
+    task = asyncio.ensure_future(watch)
+    task.add_done_callback(ended)
+    return task
 
 
 async def _until_stopped(
@@ -148,6 +165,9 @@ def make_app(settings: Settings, stage: str, datadir: str) -> faust.App:
         table_standby_replicas=0,
         web_enabled=False,
         topic_disable_leader=True,
+        # All are there when an app starts. Faust would ask for a table's again, which
+        # takes a right that a stage need not have.
+        topic_allow_declare=False,
         topic_replication_factor=kafka.replication,
         stream_wait_empty=True,
         stream_buffer_maxsize=4,
@@ -162,7 +182,9 @@ def make_app(settings: Settings, stage: str, datadir: str) -> faust.App:
         broker_rebalance_timeout=30.0,
         broker_request_timeout=max(30.0, kafka.session_timeout_s),
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=2 * RECORD_MAX_BYTES,
+        # Of a partition; a record that is larger comes all the same. aiokafka holds as much
+        # again of each partition while this is worked on.
+        consumer_max_fetch_size=RECORD_MAX_BYTES,
         consumer_group_instance_id=(
             f"{kafka.instance}-{stage}" if kafka.instance else None
         ),

@@ -187,7 +187,13 @@ def by_name(name: str) -> Topic:
     return {topic.name: topic for topic in DECLARED}[name]
 
 
+_COUNTS = {topic.name: topic.partitions for topic in DECLARED}
 _LIMITS = {topic.name: topic.max_bytes for topic in DECLARED}
+
+
+def declared_count(name: str) -> int | None:
+    """Return how many partitions topic *name* must have; None if it is not declared."""
+    return _COUNTS.get(name)
 
 
 def size_limit(name: str) -> int:

@@ -18,7 +18,9 @@ from streams.dedupe import agent as dedupe
 from streams.errors import FatalError, TransientError
 from streams.expiry import expiry_watched
 from streams.index import agent as index
+from streams.log.face import Log
 from streams.log.opening import open_log
+from streams.log.standing import hold_counts, truncated
 from streams.monitor.summary import summed_up
 from streams.settings import Settings
 from streams.stage import PAUSE_FIRST_S, PAUSE_MAX_S, Progress, Stage
@@ -59,14 +61,25 @@ class Worker:
         async with AsyncExitStack() as stack:
             records = await stack.enter_async_context(open_log(settings))
             await patiently("topics", lambda: records.create(DECLARED), stop)
+            await patiently("tables", lambda: self._look_at_tables(records), stop)
             stages = [await self._stage(name, stack, stop) for name in self._names]
             if "index" in self._names:  # one role of them, so that one warns
                 await stack.enter_async_context(expiry_watched(records))
             if not stop.is_set():
                 async with summed_up(self.progress):
                     await serve(
-                        settings, stages, stop=stop, ready=ready, progress=self.progress
+                        settings,
+                        stages,
+                        stop=stop,
+                        ready=ready,
+                        progress=self.progress,
+                        watches=[hold_counts(records, DECLARED)],
                     )
+
+    async def _look_at_tables(self, records: Log) -> None:
+        if self._settings.mode == "servers":
+            for line in await truncated(records, DECLARED):
+                log.error("a table is not whole", reason=line)
 
     async def _stage(
         self, name: str, stack: AsyncExitStack, stop: asyncio.Event

@@ -27,6 +27,7 @@ from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
     InvalidProducerEpoch,
+    InvalidTimestampError,
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
@@ -46,6 +47,7 @@ from aiokafka.producer.sender import Sender, SendProduceReqHandler
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
+from streams import clock
 from streams.clock import to_ms
 from streams.errors import (
     AccessRefusedError,
@@ -54,6 +56,7 @@ from streams.errors import (
     TopicMismatchError,
     TransientError,
 )
+from streams.log import leniency
 from streams.log.access import (
     FORBIDDEN,
     REQUEST_TIMEOUT_MS,
@@ -64,8 +67,9 @@ from streams.log.access import (
 )
 from streams.log.face import Headers, Output, Position, Record, check_size
 from streams.log.partitioner import partition_of
+from streams.log.standing import wrong_count
 from streams.settings import Kafka
-from streams.topics import COMPACTED_WITHIN_S, SEGMENT_S, Topic
+from streams.topics import COMPACTED_WITHIN_S, SEGMENT_S, Topic, declared_count
 
 
 READ_WAIT_MS = 500
@@ -97,6 +101,8 @@ COORDINATOR_MOVES = (
 #: In a description of a topic: set for this topic, not a default.
 _SET_FOR_TOPIC = 1
 
+leniency.install()
+
 
 def topic_config(topic: Topic) -> dict[str, str]:
     """Return the broker's settings for *topic*."""
@@ -104,16 +110,18 @@ def topic_config(topic: Topic) -> dict[str, str]:
     if topic.compacted or topic.compacted_after_s is not None:
         policy = "compact" if topic.kept_s is None else "compact,delete"
     kept_ms = -1 if topic.kept_s is None else topic.kept_s * 1000
-    return {
-        "cleanup.policy": policy,
-        "retention.ms": str(kept_ms),
-        "max.message.bytes": str(topic.max_bytes + FRAMING_BYTES),
-    }
     after_s = topic.compacted_after_s or 0
-
+    return {
         "segment.ms": str(SEGMENT_S * 1000),
         "min.compaction.lag.ms": str(after_s * 1000),
         "max.compaction.lag.ms": str((after_s + COMPACTED_WITHIN_S) * 1000),
+        "cleanup.policy": policy,
+        # The brokers' clock counts, not that of whoever writes.
+        "message.timestamp.type": "LogAppendTime",
+        "retention.ms": str(kept_ms),
+        "max.message.bytes": str(topic.max_bytes + FRAMING_BYTES),
+    }
+
 
 @contextmanager
 def errors_named(
@@ -128,6 +136,13 @@ def errors_named(
         ) from error
     except (*FORBIDDEN, *UNKNOWN_USER) as error:
         raise AccessRefusedError(f"{what}: {explain(error)}") from error
+    except InvalidTimestampError as error:
+        raise NotStoredError(
+            f"{what}: its time is not believed by the brokers: the clocks of this "
+            f"machine ({clock.now():%Y-%m-%d %H:%M:%S} UTC) and of the brokers "
+            "differ; set them right, or run 'wirewatch topics create', which lets the "
+            "brokers' clock count"
+        ) from error
     except KafkaConnectionError as error:
         # Its own text lists address families of sockets.
         raise NotStoredError(f"{what}: no connection") from error
@@ -358,10 +373,15 @@ class KafkaLog:
         return client
 
     async def _raise_refusal(self, where: str) -> None:
-        """Raise AccessRefusedError if that is why there is no connection."""
+        """Raise why there is no connection, if a broker is there and tells."""
         reason = await ask_why(self._settings)
         if reason is not None and (mending := explain(reason)):
             raise AccessRefusedError(f"{where}: {mending}") from None
+        if isinstance(reason, KafkaConnectionError):
+            raise NotStoredError(
+                f"{where}: the broker ends the connection: it is stopping, or expects "
+                "another kafka.security, or wants a certificate (kafka.cert_file)"
+            ) from None
 
     # -- appends -----------------------------------------------------------------------
 
@@ -415,6 +435,9 @@ class KafkaLog:
                 raise TopicMismatchError(
                     f"there is no topic {name!r}: run 'wirewatch topics create'"
                 )
+            wanted = declared_count(name.removeprefix(self._prefix)) or count
+            if count != wanted:
+                raise TopicMismatchError(wrong_count(name, count, wanted))
             self._counts[name] = count
         return self._counts[name]
 
@@ -656,11 +679,7 @@ class KafkaLog:
                 lines.append(f"{name}: missing; run 'wirewatch topics create'")
                 continue
             if count != topic.partitions:
-                lines.append(
-                    f"{name}: has {count} partitions, needs {topic.partitions}; a count "
-                    "never changes in place: keys would move. Use another prefix, or "
-                    "delete the topic if its records may go"
-                )
+                lines.append(wrong_count(name, count, topic.partitions))
             have = {k: value for k, (value, _) in (await self._config(name)).items()}
             lines += [
                 f"{name}: {key} is {have.get(key)!r}, needs {value!r}; "

@@ -28,6 +28,7 @@ from streams.errors import NotStoredError, TopicMismatchError
 from streams.log.delivery import BatchConsumer, BatchTransport
 from streams.log.face import Output
 from streams.log.kafka import PASSING, SPENT, BoundedProducer, errors_named, send
+from streams.log.standing import wrong_count
 
 
 log = structlog.get_logger(__name__)
@@ -116,8 +117,12 @@ class Consumer(BatchConsumer, faust_kafka.Consumer):
 class Producer(faust_kafka.Producer):
     """Writes batch by batch, and waits until all in-sync replicas have them."""
 
-    #: What it failed with leaves holes in its numbers: a new one must take over.
-    _spent = False
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: What it failed with leaves holes in its numbers: a new one must take over.
+        self._spent = False
+        #: Partitions of topics, as they were when it wrote to them first.
+        self._counts: dict[str, int] = {}
 
     @property
     def _producer_type(self) -> type[BoundedProducer]:
@@ -176,7 +181,10 @@ class Producer(faust_kafka.Producer):
             raise TopicMismatchError(
                 f"there is no topic {topic!r}: run 'wirewatch topics create'"
             )
-        return len(known)
+        count = self._counts.setdefault(topic, len(known))
+        if len(known) != count:
+            raise TopicMismatchError(wrong_count(topic, len(known), count))
+        return count
 
 
 class Transport(BatchTransport, faust_kafka.Transport):

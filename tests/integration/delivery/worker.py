@@ -30,10 +30,11 @@ from streams.log import kafka_transport, sqlite_transport
 from streams.log.delivery import BatchConsumer, Part
 from streams.log.face import Output
 from streams.log.opening import open_log
+from streams.log.standing import hold_counts
 from streams.settings import Settings
 from streams.stage import Abandoned, Decision, Outcome, Received, Refusal, Stage
 from streams.stage import _Loop as Loop
-from streams.topics import DEDUPE_TABLE, RAW, UNIQUE
+from streams.topics import DECLARED, DEDUPE_TABLE, RAW, UNIQUE
 
 
 class Errand(msgspec.Struct, omit_defaults=True):
@@ -215,9 +216,10 @@ async def main(options: argparse.Namespace, settings: Settings) -> None:
         handle=None if table else handle,
         table=DEDUPE_TABLE if table else None,
     )
-    async with open_log(settings):
+    async with open_log(settings) as log:
+        watches = [hold_counts(log, DECLARED)]
         serving = asyncio.ensure_future(
-            serve(settings, [stage], stop=stop, ready=ready)
+            serve(settings, [stage], stop=stop, ready=ready, watches=watches)
         )
         readying = asyncio.ensure_future(ready.wait())
         await asyncio.wait({serving, readying}, return_when=asyncio.FIRST_COMPLETED)
