@@ -593,11 +593,14 @@ def _client(settings: Elasticsearch) -> AsyncElasticsearch:
             )
         options["ca_certs"] = settings.ca_file
     try:
+        urls = [one.strip() for one in settings.url.split(",")]
         return AsyncElasticsearch(
-            [one.strip() for one in settings.url.split(",")],
+            urls,
             request_timeout=settings.request_timeout_s,
-            # Whoever calls repeats the whole call; hidden repeats would only add load.
-            max_retries=0,
+            # Each node is tried once. Whoever calls repeats the whole call; more hidden
+            # repeats would only add load.
+            max_retries=len(urls) - 1,
+            retry_on_status=(),
             retry_on_timeout=False,
             **options,
         )

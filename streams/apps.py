@@ -168,6 +168,9 @@ def make_app(settings: Settings, stage: str, datadir: str) -> faust.App:
         # All are there when an app starts. Faust would ask for a table's again, which
         # takes a right that a stage need not have.
         topic_allow_declare=False,
+        # All are there when an app starts. Faust would ask for a table's again, which
+        # takes a right that a stage need not have.
+        topic_allow_declare=False,
         topic_replication_factor=kafka.replication,
         stream_wait_empty=True,
         stream_buffer_maxsize=4,
