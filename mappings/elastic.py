@@ -26,6 +26,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
@@ -220,27 +221,44 @@ class ElasticIndex:
                         return document
         return None
 
+    async def items(self, idents: Sequence[str]) -> Mapping[str, Item]:
+        """Return each of these items; refreshes the items first."""
+        found = await self._by_ids(idents, {"excludes": ["search"]})
+        return {item.id: item for item in (msgspec.convert(f, Item) for f in found)}
+
     async def held(self, idents: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item id; refreshes the items first."""
-        held: dict[str, Held] = {}
-        if not idents:
-            return held
-        with _translated(self._settings.url):
-            alias = self._alias("items")
-            await self._client.indices.refresh(index=alias, ignore_unavailable=True)
-            for start in range(0, len(idents), _IDS_MAX):
-                found = await self._client.search(
+        fields = list(Header.__struct_fields__)
+        found = await self._by_ids(idents, {"includes": fields})
+        headers = (msgspec.convert(one, Header) for one in found)
+        return {header.id: header.held() for header in headers}
+
+    async def _by_ids(
+        self, idents: Sequence[str], source: Mapping[str, Any]
+    ) -> list[Any]:
+        """Return the items called *idents*, as much of each as *source* says."""
+        alias = self._alias("items")
+
+        async def ask(part: list[str]) -> Any:
+            with _translated(self._settings.url):
+                return await self._client.search(
                     index=alias,
                     ignore_unavailable=True,
                     allow_partial_search_results=False,
-                    query={"ids": {"values": list(idents[start : start + _IDS_MAX])}},
-                    source={"includes": list(Header.__struct_fields__)},
+                    query={"ids": {"values": part}},
+                    source=source,
                     size=_IDS_MAX,
                 )
-                for hit in found["hits"]["hits"]:
-                    header = msgspec.convert(hit["_source"], Header)
-                    held[header.id] = header.held()
-        return held
+
+        if idents:
+            with _translated(self._settings.url):
+                await self._client.indices.refresh(index=alias, ignore_unavailable=True)
+        documents: list[Any] = []
+        for start in range(0, len(idents), _IDS_MAX):
+            part = list(idents[start : start + _IDS_MAX])
+            found = await self._again_if_gone(partial(ask, part))
+            documents += [hit["_source"] for hit in found["hits"]["hits"]]
+        return documents
 
     async def search(
         self,

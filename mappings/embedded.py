@@ -166,6 +166,10 @@ class EmbeddedIndex:
         """Return the item or incident called *ident*."""
         return await self._read(lambda connection: _get(connection, ident))
 
+    async def items(self, idents: Sequence[str]) -> Mapping[str, Item]:
+        """Return each of these items."""
+        return await self._read(lambda connection: _items(connection, idents))
+
     async def held(self, idents: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item id."""
         return await self._read(lambda connection: _held(connection, idents))
@@ -678,8 +682,17 @@ def _get(connection: sqlite3.Connection, ident: str) -> Item | Incident | None:
     return None
 
 
+def _items(connection: sqlite3.Connection, idents: Sequence[str]) -> dict[str, Item]:
+    items = map(msgspec.json.Decoder(Item).decode, _bodies(connection, idents))
+    return {item.id: item for item in items}
+
+
 def _held(connection: sqlite3.Connection, idents: Sequence[str]) -> dict[str, Held]:
-    held: dict[str, Held] = {}
+    headers = map(_decode_header, _bodies(connection, idents))
+    return {header.id: header.held() for header in headers}
+
+
+def _bodies(connection: sqlite3.Connection, idents: Sequence[str]) -> Iterator[bytes]:
     for start in range(0, len(idents), _CHUNK):
         part = idents[start : start + _CHUNK]
         bodies = connection.execute(
@@ -687,10 +700,7 @@ def _held(connection: sqlite3.Connection, idents: Sequence[str]) -> dict[str, He
             f" WHERE id IN ({', '.join('?' * len(part))})",
             part,
         )
-        for (body,) in bodies:
-            header = _decode_header(body)
-            held[header.id] = header.held()
-    return held
+        yield from (body for (body,) in bodies)
 
 
 def _counts(connection: sqlite3.Connection) -> dict[Kind, int]:

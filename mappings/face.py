@@ -107,6 +107,12 @@ class SearchIndex(Protocol):
     async def get(self, ident: str) -> Item | Incident | None:
         """Return the item or incident called *ident* exactly as it was written."""
 
+    async def items(self, idents: Sequence[str]) -> Mapping[str, Item]:
+        """Return each of these items as it was written; absent ones are left out.
+
+        It sees what is durable, searchable already or not.
+        """
+
     async def held(self, idents: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item id; absent ones are left out.
 
