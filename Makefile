@@ -10,10 +10,10 @@ PYTEST_ARGS ?=
 LOCK_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fmt bench chaos servers stop-servers lock image schemas clean
+.PHONY: help setup run test lint audit-dependencies fmt bench chaos servers stop-servers lock image schemas clean
 
 help:  ## what can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## .venv with the `wirewatch` command in it, from the lock file
 
@@ -28,7 +28,7 @@ run: setup  ## watch the sample that ships (no network needed; in ./data-sample)
 	$(BIN)/wirewatch run --sample $(if $(DATA),--data $(DATA))
 
 test: setup  ## lint, types, imports, then every test; starts real Kafka and Elasticsearch
-	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory lint audit-dependencies
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: setup  ## ruff (all rules), mypy (strict), import-linter
@@ -36,6 +36,9 @@ lint: setup  ## ruff (all rules), mypy (strict), import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit-dependencies: setup  ## what is known against what we ship; says so if nobody can be asked
+	$(BIN)/python -m tests.audit
 
 fmt: setup  ## format, and fix what can be fixed
 	$(BIN)/ruff check --fix .
