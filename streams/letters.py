@@ -163,9 +163,12 @@ def letter_in(record: Record) -> Letter:
 def notice_in(record: Record) -> Notice:
     """Return the notice that *record* is."""
     purged = record.header(events.NOTICE_STATE) == "purged"
+    written = record.header(events.DEAD_TIME)  # on one that was carried
     return Notice(
         position=record.position,
-        at=clock.from_ms(record.timestamp_ms),
+        at=datetime.fromisoformat(written)
+        if written
+        else clock.from_ms(record.timestamp_ms),
         letter=record.header(events.NOTICE_LETTER),
         state="purged" if purged else "retried",
         to=record.header(events.NOTICE_TO),
@@ -214,7 +217,8 @@ def purged(letter: Letter) -> Output:
 def carried(notice: Notice) -> Output:
     """Return *notice* once more, as old as it is: what it lay among is deleted."""
     again = _notice(notice, notice.state, notice.to, letter=notice.letter)
-    return again._replace(timestamp_ms=clock.to_ms(notice.at))
+    written = (events.DEAD_TIME, notice.at.isoformat().encode())
+    return again._replace(headers=(*again.headers, written))
 
 
 def _notice(about: Letter | Notice, state: str, to: str, *, letter: str = "") -> Output:

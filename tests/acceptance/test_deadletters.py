@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from streams.log.embedded import EmbeddedLog
-from streams.log.face import Output
-from streams.settings import Settings
 
 
 if TYPE_CHECKING:
@@ -108,43 +103,3 @@ def test_letters_are_exported_whole_and_purged_on_record(
     assert account["balanced"]
     assert account["fates"]["dead letter"] == 2
     wirewatch("deadletters", "show", door, code=1)
-
-
-def test_a_mended_value_takes_the_place_of_a_broken_one(wirewatch: Wirewatch) -> None:
-    wirewatch("ingest", "-", stdin=ITEMS)
-    raw = wirewatch.lines("tail", "items.raw", "--from", "beginning", "--count", "3")
-    _append_raw(wirewatch, b'{"text": 7}')
-    wirewatch("audit", "--wait")
-    (letter,) = wirewatch.lines("deadletters", "list", "--json")
-    number = str(letter["offset"])
-    wirewatch("deadletters", "retry", number, "--dry-run")
-
-    mended = raw[0]["value"] | {
-        "text": "A flood.",
-        "identities": [{"kind": "guid", "value": "mended"}],
-    }
-    words = ("deadletters", "retry", number, "--value", "-", "--wait")
-    assert "indexed" in wirewatch(*words, stdin=json.dumps(mended)).stdout
-    account = wirewatch.lines("audit", "--json")[0]
-    assert account["fates"]["indexed"] == account["total"] == 4
-
-
-@pytest.mark.parametrize(
-    "words",
-    [(), ("1", "2", "--value", "x"), ("--since", "yesterday")],
-)
-def test_a_retry_that_names_nothing_to_do_is_a_usage_error(
-    wirewatch: Wirewatch, words: tuple[str, ...]
-) -> None:
-    wirewatch("deadletters", "retry", *words, code=2)
-
-
-def _append_raw(wirewatch: Wirewatch, value: bytes) -> None:
-    """Put bytes on ``items.raw`` that no connector of ours would."""
-
-    async def append() -> None:
-        log = EmbeddedLog(wirewatch.folder / "data", Settings().log)
-        async with log:
-            await log.append([Output("items.raw", b"odd", value)])
-
-    asyncio.run(append())
