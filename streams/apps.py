@@ -19,6 +19,7 @@ import structlog
 
 from streams.errors import FatalError
 from streams.log.access import ssl_context
+from streams.log.assignor import Assignor
 from streams.log.embedded import FILE_NAME
 from streams.settings import Settings
 from streams.stage import Progress, Stage, attach
@@ -164,10 +165,8 @@ def make_app(settings: Settings, stage: str, datadir: str) -> faust.App:
         # had read of it before is not used, and takes as much memory again.
         table_standby_replicas=0,
         web_enabled=False,
+        PartitionAssignor=Assignor,
         topic_disable_leader=True,
-        # All are there when an app starts. Faust would ask for a table's again, which
-        # takes a right that a stage need not have.
-        topic_allow_declare=False,
         # All are there when an app starts. Faust would ask for a table's again, which
         # takes a right that a stage need not have.
         topic_allow_declare=False,

@@ -75,6 +75,17 @@ class ConsumerThread(faust_kafka.AIOKafkaConsumerThread):
         coordinator._do_heartbeat = noted_heartbeat
         coordinator._on_join_complete = noted_join
 
+    async def on_thread_stop(self) -> None:
+        """Stop the consumer, also when it is just waiting after a fetch that failed.
+
+        aiokafka's close lets the CancelledError of that wait through. It would end the
+        thread before that has said that it ends, for which the app waits for ever.
+        """
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            log.info("a fetch was under way at the end")
+
     async def _commit(self, offsets: Any) -> bool:
         """Commit; a broker's error waits for the next interval (Faust's own crashes)."""
         assigned = self.assignment()
@@ -173,11 +184,10 @@ class Producer(faust_kafka.Producer):
         known = producer.client.cluster.partitions_for_topic(topic)
         if not known:
             await producer.client.add_topic(topic)
-            await producer.client.force_metadata_update()
+            if not await producer.client.force_metadata_update():
+                raise KafkaUnavailableError(f"no broker tells of {topic!r}")
             known = producer.client.cluster.partitions_for_topic(topic)
         if not known:
-            if not producer.client.cluster.brokers():
-                raise KafkaUnavailableError(f"no broker tells of {topic!r}")
             raise TopicMismatchError(
                 f"there is no topic {topic!r}: run 'wirewatch topics create'"
             )
