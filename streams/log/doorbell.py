@@ -1,7 +1,8 @@
 """One worker a log, and how other processes tell it that there is something to read.
 
-The lock is a ``flock`` and ends with its process, however that ends. The bell is a
-FIFO: ringing is a hint that saves waiting, never the only way to find a record.
+The worker's lock is a ``flock`` on the log's folder: it ends with its process, however
+that ends, and there is no lock file that somebody might tidy up while a worker runs. The
+bell is a FIFO: ringing is a hint that saves waiting, never the only way to find a record.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def locked(fd: int) -> Iterator[None]:
 
 def worker_runs(path: Path) -> bool:
     """Whether some process works on the log at *path* now."""
-    lock = os.open(f"{path}.worker", os.O_CREAT | os.O_RDWR, 0o600)
+    lock = os.open(path.parent, os.O_RDONLY)
     try:
         return not _locks(lock)
     finally:
@@ -73,7 +74,7 @@ class Post:
 
     def take(self) -> None:
         """Become the one worker; AlreadyRunningError when there is another."""
-        lock = os.open(f"{self._path}.worker", os.O_CREAT | os.O_RDWR, 0o600)
+        lock = os.open(self._path.parent, os.O_RDONLY)
         deadline = time.monotonic() + GLANCE_S
         while not _locks(lock):
             if time.monotonic() > deadline:

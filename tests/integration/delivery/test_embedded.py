@@ -50,6 +50,23 @@ async def test_a_second_worker_is_refused_and_the_first_goes_on(bench: Bench) ->
     assert await first.stop() == 0
 
 
+async def test_a_second_worker_is_refused_also_when_somebody_has_tidied_the_folder(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Found by the chaos run: with its lock file deleted there were two workers."""
+    await bench.create()
+    first = await bench.work()
+    await bench.feed(errands(range(10)))
+    await bench.until_drained()
+    for file in (tmp_path / "data").glob("log.db.*"):
+        file.unlink()
+    second = await bench.work()
+    assert await second.ends() != 0
+    await bench.feed(errands(range(10, 20)))
+    await bench.until_drained()
+    assert await first.stop() == 0
+
+
 async def test_a_full_disk_makes_the_worker_wait_and_nothing_is_lost(
     small_disk: Path, tmp_path: Path
 ) -> None:
