@@ -14,7 +14,11 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from streams import events
+from streams.log.doorbell import worker_runs
+from streams.log.embedded import FILE_NAME, EmbeddedLog
+from streams.log.face import Output
 from streams.log.opening import open_log
+from streams.settings import Settings
 from streams.topics import (
     CORRELATE_TABLE,
     CURSORS,
@@ -33,7 +37,11 @@ if TYPE_CHECKING:
 EMBEDDED: tuple[Mode, ...] = ("embedded",)
 WITHOUT_STAGE = (DEADLETTERS, CURSORS, DEDUPE_TABLE, CORRELATE_TABLE)
 COMMAND_MAX_S = 60.0
-ENDS_MAX_S = 180.0
+ENDS_MAX_S = 240.0
+FILLER = "filler"
+#: Room for results, a fifth, must be more than a batch of them.
+LOG_BYTES = 100 << 20
+FILLED = 0.72
 
 
 @fault("SIGSTOP run", target="worker", modes=EMBEDDED, held_s=(0.5, 3.0))
@@ -118,7 +126,7 @@ def second_run(world: World, _rng: Random) -> Iterator[None]:
 
 @fault("lock files and bell deleted, two run", target="worker", modes=EMBEDDED)
 def delete_locks(world: World, rng: Random) -> Iterator[None]:
-    _delete(world, "log.db.worker", "log.db.write", "log.db.bell")
+    _delete(world, "log.db.write", "log.db.bell")
     world.append(events.raw(world.written(rng, 1)[0]))
     yield
     _must_be_refused(world)
@@ -211,15 +219,19 @@ def huge(world: World, rng: Random) -> Iterator[None]:
 
 @fault("log nearly full, worked off", target="worker", modes=EMBEDDED, weight=0.3)
 def fill_log(world: World, rng: Random) -> Iterator[None]:
+    """What comes in is refused until what has been read is trimmed."""
+    limit = {"WIREWATCH_LOG_SIZE_MAX_GB": f"{LOG_BYTES / 2**30:.6f}"}
     world.worker.kill()
-    limit_gb = (_log_bytes(world) / 0.8 + (4 << 20)) / 2**30
-    limit = {"WIREWATCH_LOG_SIZE_MAX_GB": f"{limit_gb:.6f}"}
+    asyncio.run(_fill(world.settings, int(LOG_BYTES * FILLED)))
     world.worker.environment |= limit
     world.worker.start()
-    ingest = world.given(world.file_of(world.written(rng, 1500, padding=2000)), **limit)
+    _until_works(world)
+    items = world.written(rng, 400, padding=2500)
+    ingest = world.given(world.file_of(items), **limit)
     yield
     _ended_well(ingest, "ingest into a log that is nearly full")
     world.worker.kill()
+    asyncio.run(_emptied(world.settings))
     del world.worker.environment["WIREWATCH_LOG_SIZE_MAX_GB"]
     world.worker.start()
 
@@ -287,8 +299,25 @@ def _delete(world: World, *names: str) -> None:
         (world.settings.data_folder / name).unlink(missing_ok=True)
 
 
-def _log_bytes(world: World) -> int:
-    return (world.settings.data_folder / "log.db").stat().st_size
+async def _fill(settings: Settings, size_bytes: int) -> None:
+    """Let the log use *size_bytes*, by records of a topic that nobody reads."""
+    async with EmbeddedLog(settings.data_folder, settings.log) as log:
+        await log.log.create_topic(FILLER, 1)
+        while log.log.used_bytes() < size_bytes:
+            await log.log.append([Output(FILLER, None, bytes(1 << 19))])
+
+
+async def _emptied(settings: Settings) -> None:
+    async with EmbeddedLog(settings.data_folder, settings.log) as log:
+        await log.log.delete_before(FILLER, {0: log.log.end(FILLER, 0)})
+
+
+def _until_works(world: World) -> None:
+    """Return when ``run`` has the worker's place: else who comes next would take it."""
+    path = world.settings.data_folder / FILE_NAME
+    while not worker_runs(path):
+        world.check()
+        time.sleep(0.05)
 
 
 def _kill(pid: int) -> None:
