@@ -23,8 +23,7 @@ from tests.chaos.invariant import LAST, LOST, ONCE
 from tests.chaos.run import BrokenError, Result, drawn, run
 from tests.chaos.servers import ServersWorld
 from tests.chaos.world import EndedError
-from tests.servers.maven import Maven
-from tests.servers.suite import CACHE_VARIABLE
+from tests.servers.suite import maven
 
 
 RATE = 30.0
@@ -41,11 +40,9 @@ def main() -> int:
         f" BROKERS={options.brokers}"
     )
     print(f"{command}; logs in {folder}", file=sys.stderr)
-    cache = os.environ.get(CACHE_VARIABLE)
-    maven = Maven(Path(cache) if cache else None)
     try:
         with ServersWorld(
-            seed, folder, maven, brokers=options.brokers, rate=RATE
+            seed, folder, maven(os.environ), brokers=options.brokers, rate=RATE
         ) as world:
             chosen = drawn(seed, options.faults, options.mode, world.has)
             result = run(world, seed, chosen)

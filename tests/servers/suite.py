@@ -121,6 +121,12 @@ class Suite:
         return self._source
 
 
+def maven(environ: Mapping[str, str]) -> Maven:
+    """Return Maven, with the cache that *environ* names; raises UnavailableError."""
+    cache = environ.get(CACHE_VARIABLE)
+    return Maven(Path(cache) if cache else None)
+
+
 def find_source(cache: str | None) -> Source:
     """Return a container engine, else Maven; UnavailableError says what is wanted."""
     reasons = []

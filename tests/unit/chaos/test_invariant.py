@@ -31,7 +31,7 @@ def emission(offset: int, revision: int, text: Text | None) -> Emission:
 
 def observed(**other: Any) -> Observed:
     said = [emission(0, 1, A), emission(1, 2, B), emission(2, 3, A)]
-    sound = {
+    sound: dict[str, Any] = {
         "balanced": True,
         "pending": 0,
         "unaccounted": [],
