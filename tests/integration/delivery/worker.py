@@ -1,5 +1,7 @@
 """A worker for the delivery tests: items.raw -> one stage -> items.unique.
 
+Or, as ``all``, the real one with all its stages.
+
 What it does with a record is written in the record's title (see :class:`Errand`), what it
 does to itself in its arguments. Settings come from the environment, as for every process.
 """
@@ -35,6 +37,7 @@ from streams.settings import Settings
 from streams.stage import Abandoned, Decision, Outcome, Received, Refusal, Stage
 from streams.stage import _Loop as Loop
 from streams.topics import DECLARED, DEDUPE_TABLE, RAW, UNIQUE
+from streams.worker import Worker
 
 
 class Errand(msgspec.Struct, omit_defaults=True):
@@ -208,6 +211,9 @@ def pause_before_storing(mode: str, marker: Path) -> None:
 async def main(options: argparse.Namespace, settings: Settings) -> None:
     stop, ready = asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    if options.shape == "all":
+        await Worker(settings).run(stop)
+        return
     table = options.shape == "table"
     stage = Stage(
         name="dedupe",
@@ -231,7 +237,7 @@ async def main(options: argparse.Namespace, settings: Settings) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("shape", choices=["plain", "table"])
+    parser.add_argument("shape", choices=["plain", "table", "all"])
     parser.add_argument("--die-after", choices=["entries", "outputs"])
     parser.add_argument("--leave-out", type=int)
     parser.add_argument("--slow-seek", action="store_true")
