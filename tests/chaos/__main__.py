@@ -19,10 +19,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.chaos import table
+from tests.chaos.embedded import EmbeddedWorld
 from tests.chaos.invariant import LAST, LOST, ONCE
 from tests.chaos.run import BrokenError, Result, drawn, run
 from tests.chaos.servers import ServersWorld
-from tests.chaos.world import EndedError
+from tests.chaos.world import EndedError, World
 from tests.servers.suite import maven
 
 
@@ -41,9 +42,7 @@ def main() -> int:
     )
     print(f"{command}; logs in {folder}", file=sys.stderr)
     try:
-        with ServersWorld(
-            seed, folder, maven(os.environ), brokers=options.brokers, rate=RATE
-        ) as world:
+        with _world(options, seed, folder) as world:
             chosen = drawn(seed, options.faults, options.mode, world.has)
             result = run(world, seed, chosen)
     except (BrokenError, EndedError) as error:
@@ -54,6 +53,13 @@ def main() -> int:
         return 1 if result.violations else 0
     shutil.rmtree(folder)
     return 0
+
+
+def _world(options: argparse.Namespace, seed: int, folder: Path) -> World:
+    if options.mode == "embedded":
+        return EmbeddedWorld(seed, folder, rate=RATE)
+    servers = maven(os.environ)
+    return ServersWorld(seed, folder, servers, brokers=options.brokers, rate=RATE)
 
 
 def _report(result: Result, command: str, folder: Path, file: Path | None) -> None:

@@ -25,6 +25,7 @@ from tests.chaos.faults.disk import CannotMountError, SmallDisk
 from tests.chaos.invariant import Violation
 from tests.chaos.stories import told
 from tests.chaos.world import (
+    EndedError,
     Process,
     World,
     configured,
@@ -34,6 +35,8 @@ from tests.chaos.world import (
 
 DISK_MB = 256
 PUBLISHER = "hand.example"
+COMMAND_MAX_S = 60.0
+ENDS_MAX_S = 240.0
 
 
 class EmbeddedWorld(World):
@@ -135,6 +138,24 @@ class EmbeddedWorld(World):
         process.start()
         self._stack.callback(process.close)
         return process
+
+    def ends_well(self, process: Process, what: str) -> None:
+        """Wait for *process*; EndedError if it ends with an error."""
+        if code := process.wait(ENDS_MAX_S):
+            raise EndedError(f"{what}: ended with {code}: {process.log}")
+
+    def told(self, *words: str, codes: tuple[int, ...]) -> str:
+        """Return what a command says on standard error; EndedError if it fails."""
+        done = self.run(*words, timeout_s=COMMAND_MAX_S)
+        if done.returncode not in codes or "Traceback" in done.stderr:
+            raise EndedError(f"{words}: ended with {done.returncode}: {done.stderr}")
+        return done.stderr
+
+    def refuses_a_second_run(self) -> None:
+        """Start a second ``run``; EndedError if it is not refused."""
+        said = self.told("run", codes=(3,))
+        if "one at a time" not in " ".join(said.split()):
+            raise EndedError(f"a second run says: {said}")
 
     def append(self, output: Output) -> str:
         """Append a record beside the worker; return where it lies."""

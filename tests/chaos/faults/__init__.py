@@ -1,6 +1,6 @@
 """The faults, by name. Each room of this package registers its own; see :mod:`.registry`."""
 
-from tests.chaos.faults import clocks, inputs, processes, servers
+from tests.chaos.faults import clocks, embedded, inputs, processes, servers
 from tests.chaos.faults.registry import Fault, all_faults, fault
 
 
@@ -8,6 +8,7 @@ __all__ = [
     "Fault",
     "all_faults",
     "clocks",
+    "embedded",
     "fault",
     "inputs",
     "processes",

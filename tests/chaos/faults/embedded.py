@@ -28,7 +28,6 @@ from streams.topics import (
 )
 from tests.chaos.faults import poison
 from tests.chaos.faults.registry import Mode, fault
-from tests.chaos.world import EndedError, Process
 
 
 if TYPE_CHECKING:
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 
 EMBEDDED: tuple[Mode, ...] = ("embedded",)
 WITHOUT_STAGE = (DEADLETTERS, CURSORS, DEDUPE_TABLE, CORRELATE_TABLE)
-COMMAND_MAX_S = 60.0
-ENDS_MAX_S = 240.0
 FILLER = "filler"
 #: Room for results, a fifth, must be more than a batch of them.
 LOG_BYTES = 100 << 20
@@ -83,7 +80,7 @@ def kill_ingest(world: World, rng: Random) -> Iterator[None]:
     time.sleep(rng.uniform(0.4, 1.6))  # a random moment is the point
     ingest.close()
     yield
-    _ended_well(world.given(file), "ingest, run again")
+    world.ends_well(world.given(file), "ingest, run again")
 
 
 @fault(
@@ -100,7 +97,7 @@ def kill_ingest_alone(world: World, rng: Random) -> Iterator[None]:
     ingest.close()
     yield
     world.worker.start()
-    _ended_well(world.given(file), "ingest, run again")
+    world.ends_well(world.given(file), "ingest, run again")
 
 
 @fault(
@@ -114,13 +111,13 @@ def take_over(world: World, rng: Random) -> Iterator[None]:
     time.sleep(rng.uniform(0.5, 1.5))
     world.worker.kill()
     yield
-    _ended_well(ingest, "ingest that took over")
+    world.ends_well(ingest, "ingest that took over")
     world.worker.start()
 
 
 @fault("two run on one folder", target="worker", modes=EMBEDDED)
 def second_run(world: World, _rng: Random) -> Iterator[None]:
-    _must_be_refused(world)
+    world.refuses_a_second_run()
     yield
 
 
@@ -129,7 +126,7 @@ def delete_locks(world: World, rng: Random) -> Iterator[None]:
     _delete(world, "log.db.write", "log.db.bell")
     world.append(events.raw(world.written(rng, 1)[0]))
     yield
-    _must_be_refused(world)
+    world.refuses_a_second_run()
 
 
 @fault(
@@ -209,9 +206,7 @@ def huge(world: World, rng: Random) -> Iterator[None]:
     world.malformed.append("")
     file = world.folder / "huge.jsonl"
     poison.huge_line(file, guid)
-    done = world.run("ingest", str(file), "--json", timeout_s=COMMAND_MAX_S)
-    if done.returncode != 1:
-        raise EndedError(f"a 50 MB line: ended with {done.returncode}: {done.stderr}")
+    world.told("ingest", str(file), "--json", codes=(1,))
     poison.huge_transcript(world.source.radio / f"{guid.rpartition(':')[2]}.srt")
     yield
     file.unlink()
@@ -229,7 +224,7 @@ def fill_log(world: World, rng: Random) -> Iterator[None]:
     items = world.written(rng, 400, padding=2500)
     ingest = world.given(world.file_of(items), **limit)
     yield
-    _ended_well(ingest, "ingest into a log that is nearly full")
+    world.ends_well(ingest, "ingest into a log that is nearly full")
     world.worker.kill()
     asyncio.run(_emptied(world.settings))
     del world.worker.environment["WIREWATCH_LOG_SIZE_MAX_GB"]
@@ -258,9 +253,7 @@ def ask(world: World, rng: Random) -> Iterator[None]:
         ),
         k=2,
     ):
-        done = world.run(*words, timeout_s=COMMAND_MAX_S)
-        if "Traceback" in done.stderr or done.returncode not in {0, 1}:
-            raise EndedError(f"{words}: ended with {done.returncode}: {done.stderr}")
+        world.told(*words, codes=(0, 1))
     yield
 
 
@@ -271,18 +264,6 @@ def _children(pid: int) -> Iterator[int]:
         for child in map(int, file.read_text("ascii").split()):
             yield child
             yield from _children(child)
-
-
-def _ended_well(process: Process, what: str) -> None:
-    """Wait for *process*; EndedError if it ends with an error."""
-    if code := process.wait(ENDS_MAX_S):
-        raise EndedError(f"{what}: ended with {code}: {process.log}")
-
-
-def _must_be_refused(world: World) -> None:
-    done = world.run("run", timeout_s=COMMAND_MAX_S)
-    if done.returncode == 0 or "one at a time" not in done.stderr.replace("\n", " "):
-        raise EndedError(f"a second run ended with {done.returncode}: {done.stderr}")
 
 
 def _poisoned(world: World, topic: Topic, rng: Random) -> str:

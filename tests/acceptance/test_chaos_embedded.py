@@ -1,0 +1,35 @@
+"""A short chaos run on the embedded mode; ``make chaos MODE=embedded`` makes long ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.embedded import EmbeddedWorld
+from tests.chaos.faults import all_faults
+from tests.chaos.run import run
+
+
+pytestmark = pytest.mark.timeout(240)
+
+SEED = 1
+#: Two at once in some.
+STRIKES = (
+    ("kill -9 a worker",),
+    ("malformed bytes on every topic", "kill -9 a process of run's pools"),
+    ("disk full, freed", "clock jumps by +2 h, and back"),
+    ("records of a newer version",),
+    ("kill -9 ingest beside run, again", "clock jumps by -2 h, and back"),
+)
+
+
+def test_nothing_is_lost_or_twice_in_one_folder_whatever_strikes(
+    tmp_path: Path,
+) -> None:
+    with EmbeddedWorld(SEED, tmp_path, rate=20.0) as world:
+        known = {one.name: one for one in all_faults("embedded", world.has)}
+        strikes = [tuple(known[n] for n in names if n in known) for names in STRIKES]
+        result = run(world, SEED, strikes)
+    assert result.violations == []
+    assert len(result.injections) >= len(STRIKES)
