@@ -16,9 +16,12 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest
 
+from mappings.opening import open_index
 from streams.acls import OPERATOR, READER, READS, principal, rules
+from streams.errors import NotStoredError
 from streams.log.access import connection
-from streams.settings import Kafka
+from streams.log.opening import open_log
+from streams.settings import Kafka, Settings, load
 from tests.servers.doorman import Doorman, at_the_door
 from tests.servers.identities import ADMIN
 from tests.servers.secure import SecureKafkaServer
@@ -44,9 +47,12 @@ API_KEY = "S2V5LW9mLXRoZS10ZXN0OnNlY3JldC1vZi1hcGkta2V5"
 USER = ("indexer", "secret-of-elastic-user")
 
 ENTRY = {
-    "url": "https://a.example/1",
+    "id": "one",
     "title": "Gunmen killed 4 drivers near Gao",
     "text": "Gunmen killed 4 drivers of a convoy near Gao on Monday, officials said.",
+    "source": "feed",
+    "publisher": "paper.example",
+    "published": "2026-11-23T09:00:00Z",
 }
 
 
@@ -61,10 +67,19 @@ class Place:
     ca: Path
     prefix: str
 
-    def as_role(self, role: str, **settings: str) -> Wirewatch:
-        """Return the command with the settings of *role*, over SASL_SSL and https."""
+    def as_role(self, role: str) -> Wirewatch:
+        """Return the command with the settings of *role*."""
+        self.wirewatch.settings = self.variables(role)
+        return self.wirewatch
+
+    def settings(self, role: str, **other: str) -> Settings:
+        """Return the settings of *role*, with *other* values in some places."""
+        return load(environ=self.variables(role, **other))
+
+    def variables(self, role: str, **other: str) -> dict[str, str]:
+        """Return the environment of *role*, over SASL_SSL and https."""
         name = ADMIN if role == ADMIN else f"wirewatch-{role}"
-        self.wirewatch.settings = {
+        return {
             "WIREWATCH_MODE": "servers",
             "WIREWATCH_PREFIX": self.prefix,
             "WIREWATCH_KAFKA_BOOTSTRAP": self.kafka.address,
@@ -76,9 +91,8 @@ class Place:
             "WIREWATCH_ELASTICSEARCH_URL": self.index_url,
             "WIREWATCH_ELASTICSEARCH_API_KEY": API_KEY,
             "WIREWATCH_ELASTICSEARCH_CA_FILE": str(self.ca),
-            **{f"WIREWATCH_{key}": value for key, value in settings.items()},
+            **{f"WIREWATCH_{key}": value for key, value in other.items()},
         }
-        return self.wirewatch
 
     def give_rights(self) -> None:
         """Let every role do what ``wirewatch topics acls`` says."""
@@ -155,7 +169,7 @@ def test_every_role_does_its_work_with_its_own_rights_and_no_more(place: Place) 
     reader = place.as_role(READER)
     assert reader.lines("audit", "--json")[0]["balanced"]
     assert "Gao" in reader("search", "drivers").stdout
-    assert reader.lines("tail", "items", "--from", "start", "--until-end")
+    assert reader.lines("tail", "items", "--from", "beginning", "-n", "1")
     refused = place.silent(reader("ingest", file.name, "--no-wait", code=3).stderr)
     assert "has no right to topic" in refused
     assert "items.raw" in refused
@@ -181,7 +195,7 @@ def test_every_role_does_its_work_with_its_own_rights_and_no_more(place: Place) 
     ],
     ids=str,
 )
-def test_what_kafka_refuses_is_told_by_the_setting_that_mends_it(
+async def test_what_kafka_refuses_is_told_by_the_setting_that_mends_it(
     settings: dict[str, str], mending: str, place: Place
 ) -> None:
     at = {
@@ -192,21 +206,21 @@ def test_what_kafka_refuses_is_told_by_the_setting_that_mends_it(
     given = {key: at.get(value, value) for key, value in settings.items()}
     if place.kafka.by_certificate in given.values():
         given["KAFKA_SECURITY"] = "SSL"
-    wirewatch = place.as_role(ADMIN, **given)
-    done = wirewatch("topics", "create", "-vv", code=3)
-    assert mending in place.silent(done.stdout + done.stderr)
+    with pytest.raises(NotStoredError) as refusal:
+        await on_log(place.settings(ADMIN, **given))
+    assert mending in place.silent(str(refusal.value))
 
 
-def test_brokers_may_know_us_by_a_certificate(place: Place) -> None:
+async def test_brokers_may_know_us_by_a_certificate(place: Place) -> None:
     chain, key = place.kafka.identities.of_user(ADMIN).files(place.ca.parent, ADMIN)
-    wirewatch = place.as_role(
+    settings = place.settings(
         ADMIN,
         KAFKA_SECURITY="SSL",
         KAFKA_BOOTSTRAP=place.kafka.by_certificate,
         KAFKA_CERT_FILE=str(chain),
         KAFKA_KEY_FILE=str(key),
     )
-    assert "9 topics" in wirewatch("topics", "create").stdout
+    assert await on_log(settings) == 0
 
 
 def test_who_has_no_right_is_told_by_check(place: Place) -> None:
@@ -235,7 +249,7 @@ def test_a_worker_waits_until_it_is_let_in(place: Place) -> None:
         ({}, ""),
         ({"API_KEY": "", "USERNAME": USER[0], "PASSWORD": USER[1]}, ""),
         ({"URL": "several"}, ""),
-        ({"API_KEY": "Z3Vlc3M6Z3Vlc3M="}, "HTTP 401: security_exception"),
+        ({"API_KEY": "Z3Vlc3M6Z3Vlc3M="}, "HTTP 401"),
         ({"API_KEY": "Z3Vlc3Q6Z3Vlc3Q="}, "needs rights on the cluster"),
         (
             {"API_KEY": "", "USERNAME": "x", "PASSWORD": USER[1]},
@@ -246,16 +260,24 @@ def test_a_worker_waits_until_it_is_let_in(place: Place) -> None:
     ],
     ids=str,
 )
-def test_the_index_is_reached_by_what_it_demands_or_says_what_to_mend(
+async def test_the_index_is_reached_by_what_it_demands_or_says_what_to_mend(
     settings: dict[str, str], mending: str, place: Place
 ) -> None:
     at = {
         "localhost": place.index_url.replace("127.0.0.1", "localhost"),
         "several": f"https://127.0.0.1:1, {place.index_url}",
     }
-    wirewatch = place.as_role(
-        ADMIN,
-        **{f"ELASTICSEARCH_{k}": at.get(v, v) for k, v in settings.items()},
-    )
-    done = wirewatch("search", "nothing", "-vv", code=3 if mending else 0)
-    assert mending in place.silent(done.stdout + done.stderr)
+    given = {f"ELASTICSEARCH_{k}": at.get(v, v) for k, v in settings.items()}
+    async with open_index(place.settings(ADMIN, **given)) as index:
+        found = "\n".join(await index.check())
+    if mending:
+        assert mending in place.silent(found)
+    else:
+        assert "HTTP" not in found
+        assert "does not answer" not in found
+
+
+async def on_log(settings: Settings) -> int:
+    """Return how many partitions a topic has, once the brokers have let us in."""
+    async with open_log(settings) as log:
+        return await log.partitions("items.raw")

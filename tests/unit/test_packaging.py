@@ -127,6 +127,24 @@ def test_compose_publishes_to_this_machine_alone() -> None:
     assert all(one.startswith("127.0.0.1:") for one in published)
 
 
+def test_compose_gives_our_containers_nothing_that_they_do_not_need() -> None:
+    ours = COMPOSE[COMPOSE.index("x-role:") : COMPOSE.index("services:")]
+    for line in (
+        "read_only: true",
+        "cap_drop: [ALL]",
+        'security_opt: ["no-new-privileges:true"]',
+    ):
+        assert f"\n  {line}\n" in ours
+    assert "privileged:" not in COMPOSE
+    assert "network_mode:" not in COMPOSE
+
+
+def test_the_image_runs_as_nobody_of_importance() -> None:
+    final = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    assert found(r"^USER (.+)$", final) == ["wirewatch"]
+    assert "--uid 10001" in final
+
+
 def test_compose_takes_the_file() -> None:
     done = configured({"ELASTIC_PASSWORD": "a $ecret"})
     assert done.returncode == 0, done.stderr

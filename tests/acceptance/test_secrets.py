@@ -1,0 +1,201 @@
+"""What opens a door is in no output, no file and no record, whatever fails, at ``-vv``."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+import urllib.request
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.servers.handles import free_ports
+
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Wirewatch
+
+#: In every secret of these tests.
+MARK = "Xq7marked"
+FEED = """<?xml version="1.0"?><rss version="2.0"><channel><title>A</title>
+<link>https://paper.example/</link><item><guid>{place}</guid>
+<title>Gunmen killed 4 drivers near Gao ({place})</title>
+<link>https://paper.example/{place}</link>
+<description>Gunmen killed 4 drivers of a convoy near Gao on Monday.</description>
+</item></channel></rss>"""
+
+
+class Feeds(BaseHTTPRequestHandler):
+    """Gives a feed to who shows the password, and fails in the ways that feeds have."""
+
+    def do_GET(self) -> None:
+        place = urlsplit(self.path).path.strip("/")
+        if place == "robots.txt":
+            self._answer(404)
+        elif place == "refuses" or "Authorization" not in self.headers:
+            self._answer(401)
+        elif place == "moves":
+            host = self.headers["Host"]
+            self._answer(
+                302, Location=f"http://me:{MARK}-3@{host}/ok?token={MARK}-4&page=2"
+            )
+        elif place == "garbles":
+            self._answer(200, f"<html>{'x' * 100}</html>")
+        else:
+            self._answer(200, FEED.format(place=place))
+
+    def _answer(self, status: int, body: str = "", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def feeds() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Feeds) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with feeds() as host:
+        yield host
+
+
+def feed(place: str, scheme: str = "http") -> str:
+    host, _, path = place.partition("/")
+    return f"{scheme}://reader:{MARK}-1@{host}/{path}?api_key={MARK}-2&lang=en"
+
+
+def configure(folder: Path, urls: list[str]) -> None:
+    sources = "".join(f"[[rss.feeds]]\nurl = '{url}'\n" for url in urls)
+    (folder / "wirewatch.toml").write_text(
+        "[http]\nallow_private = ['127.0.0.1']\n[rss]\ninterval_s = 60.0\n" + sources
+    )
+
+
+def reveals(data: str | bytes) -> bool:
+    """Whether a secret is in *data*: as it is, or in the ways that protocols write it."""
+    raw = data.encode() if isinstance(data, str) else data
+    if MARK.encode() in raw or MARK.encode("utf-16-le") in raw:
+        return True
+    # Three ways in which base64 may meet it, without the letters at its edges.
+    return any(
+        base64.b64encode(b"\0" * shift + MARK.encode())[4:-4] in raw
+        for shift in range(3)
+    )
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_no_secret_of_a_feed_is_told_or_stored(
+    wirewatch: Wirewatch, address: str
+) -> None:
+    (closed,) = free_ports(1)
+    urls = [
+        feed(f"{address}/{place}") for place in ("ok", "refuses", "moves", "garbles")
+    ]
+    urls += [
+        feed(f"127.0.0.1:{closed}/away"),
+        feed("no-such-host.invalid/feed"),
+        feed(f"{address}/tls", scheme="https"),
+    ]
+    configure(wirewatch.folder, urls)
+    (port,) = free_ports(1)
+    listen = f"127.0.0.1:{port}"
+    running = wirewatch.start("run", "-vv", "--listen", listen)
+    said = [running.errors_until("monitor.ready")]
+    wirewatch("ingest", urls[0], "-vv", "--timeout", "60")
+    pages = ("metrics", "readyz", "healthz")
+    said += [page_of(f"http://{listen}/{page}") for page in pages]
+    asked = [
+        wirewatch(*words, "-vv", code=code)
+        for words, code in (
+            (("check",), 0),
+            (("search", "drivers"), 0),
+            (("audit",), 0),
+            (("deadletters", "list"), 0),
+            (("tail", "items.raw", "--from", "beginning", "-n", "1"), 0),
+            (("tail", "connectors.cursors", "--from", "beginning", "-n", "1"), 0),
+            (("inspect", *urls), None),
+        )
+    ]
+    running.process.terminate()
+    said += running.process.communicate(timeout=60)
+    said += [done.stdout for done in asked] + [done.stderr for done in asked]
+    assert "paper.example" in "".join(said)
+    for text in said:
+        assert not reveals(text), around(text)
+    stored = files(wirewatch.folder / "data")
+    assert stored
+    assert not [path.name for path in stored if reveals(path.read_bytes())]
+
+
+def test_no_secret_of_a_server_is_told(
+    wirewatch: Wirewatch, kafka: str, elasticsearch: str, prefix: str
+) -> None:
+    # A broker that knows no users, a node that is asked by a user it does not know.
+    wirewatch.settings = {
+        "WIREWATCH_MODE": "servers",
+        "WIREWATCH_PREFIX": prefix,
+        "WIREWATCH_KAFKA_BOOTSTRAP": kafka,
+        "WIREWATCH_KAFKA_SECURITY": "SASL_PLAINTEXT",
+        "WIREWATCH_KAFKA_SASL_MECHANISM": "PLAIN",  # which sends the password itself
+        "WIREWATCH_KAFKA_USERNAME": "me",
+        "WIREWATCH_KAFKA_PASSWORD": f"{MARK}-5",
+        "WIREWATCH_ELASTICSEARCH_URL": elasticsearch.replace("//", f"//me:{MARK}-6@"),
+        "WIREWATCH_ELASTICSEARCH_API_KEY": f"{MARK}-7",
+    }
+    worker = wirewatch.start("worker", "-vv")
+    said = [worker.errors_until("waiting")]
+    for words, code in (
+        (("check", "--json"), 1),
+        (("topics", "create"), 3),
+        (("search", "drivers"), None),
+        (("deadletters", "list"), 3),
+    ):
+        done = wirewatch(*words, "-vv", code=code)
+        said += [done.stdout, done.stderr]
+    worker.process.terminate()
+    said += worker.process.communicate(timeout=60)
+    for text in said:
+        assert not reveals(text), around(text)
+
+
+def around(text: str) -> list[str]:
+    """Return the lines that hold a secret, to be found in a failure."""
+    return [line[:300] for line in re.split(r"\n", text) if reveals(line)][:3]
+
+
+def page_of(url: str) -> str:
+    request = urllib.request.Request(url)  # noqa: S310 - http, ours
+    opener = urllib.request.build_opener(NoErrors())
+    with opener.open(request, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+class NoErrors(urllib.request.HTTPErrorProcessor):
+    """Takes any status for an answer."""
+
+    def http_response(self, request: object, response: object) -> object:  # type: ignore[override] # as it is
+        del request
+        return response
