@@ -237,3 +237,21 @@ def month_after(desk: Desk) -> tuple[int, int]:
         desk.take(received(tick, offset, appended_ms=now_ms))
         offset, now_ms = offset + SWEEP_EVERY, now_ms + DAY_MS
     return offset, now_ms
+
+
+def test_what_is_forgotten_and_read_anew_opens_the_incident_that_it_opened_then() -> (
+    None
+):
+    desk = Desk()
+    desk.read(item("i1"), item("i2"))
+    (before,) = desk.standing()
+    desk.table.clear()  # 30 days have gone
+    desk.offset += 1000
+
+    desk.read(item("i1", models="2"), item("i2", models="2"))
+
+    (after,) = desk.standing()
+    assert after.id == before.id
+    assert after.item_count == before.item_count == 2
+    assert after.version > before.version
+    assert {one.models["classify"] for one in desk.items().values()} == {"2"}
