@@ -1,0 +1,73 @@
+"""What is forgotten leaves no word in stories and incidents."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams import events
+from streams.records import FORGOTTEN_VERSION, Forgetting, TaggedItem
+from tests.unit.correlate.desk import NOON, Desk, item
+
+
+TOLD = "Fighters killed Ousmane Wobblezap."
+
+
+def forgotten(
+    ident: str, *, revision: int = 2, incidents: tuple[str, ...] = ()
+) -> TaggedItem:
+    return msgspec.structs.replace(
+        item(ident, "", revision=revision, state="withdrawn"),
+        state="forgotten",
+        signature="",
+        forgetting=Forgetting(
+            id=ident, because="court order", anchor=NOON, incidents=incidents
+        ),
+    )
+
+
+def words(desk: Desk) -> bytes:
+    latest = [*desk.items().values(), *desk.incidents().values()]
+    return b"".join(map(events.encode, latest)) + b"".join(desk.table.values())
+
+
+def test_the_copy_leads_what_a_forgotten_item_led() -> None:
+    desk = Desk()
+    first = item("i1", title="Wobblezap")
+    desk.read(first, item("i2"), forgotten("i1"))
+    (incident,) = desk.incidents().values()
+    assert [report.item for report in incident.reports] == ["i2"]
+    assert incident.title == incident.reports[0].quote
+    assert b"Wobblezap" not in words(desk)
+
+
+def test_the_only_report_forgotten_leaves_a_stub_without_words() -> None:
+    desk = Desk()
+    desk.read(item("i1", TOLD, title="Wobblezap"), forgotten("i1"))
+    (incident,) = desk.incidents().values()
+    assert (incident.status, incident.item_count) == ("retracted", 0)
+    assert (incident.title, incident.reports) == ("", ())
+    assert b"Wobblezap" not in words(desk)
+
+
+def test_an_incident_that_the_item_has_left_is_told_of_and_loses_its_words() -> None:
+    desk = Desk()
+    desk.read(item("i1", TOLD, title="Wobblezap"), item("i2", "Another text."))
+    old = desk.items()["i1"].incidents[0]
+    desk.read(item("i1", "Another text.", revision=2))
+    desk.read(forgotten("i1", revision=3, incidents=(old,)))
+    assert desk.incidents()[old].title == ""
+    assert b"Wobblezap" not in words(desk)
+
+
+def test_an_incident_older_than_the_memory_becomes_a_stub() -> None:
+    desk = Desk()
+    desk.read(forgotten("i1", incidents=("nold",)))
+    old = desk.incidents()["nold"]
+    assert (old.status, old.title, old.reports) == ("retracted", "", ())
+
+
+def test_nothing_is_newer_than_a_forgotten_item() -> None:
+    desk = Desk()
+    desk.read(item("i1"), forgotten("i1"), item("i1", revision=9))
+    assert desk.items()["i1"].version == FORGOTTEN_VERSION
+    assert desk.items()["i1"].state == "forgotten"
