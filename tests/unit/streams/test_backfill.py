@@ -33,6 +33,7 @@ TEXTS = (
     "Thousands of teachers marched in the capital to protest against low pay.",
     "The annual harvest festival opened in Zinder with music and dancing.",
 )
+STATES: tuple[State, ...] = ("present", "present", "present", "withdrawn")
 T = TypeVar("T")
 
 
@@ -75,7 +76,7 @@ def sources(draw: st.DrawFn) -> list[list[Told]]:
     said = st.tuples(
         st.sampled_from(("g1", "g2", "g3")),
         st.sampled_from(TEXTS),
-        st.sampled_from(("present", "present", "present", "withdrawn")),
+        st.sampled_from(STATES),
     )
     return [
         [
