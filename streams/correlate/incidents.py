@@ -28,6 +28,12 @@ CHANGES_MAX = 50
 STANDBY_MAX = 20
 #: Code points of a quote.
 QUOTE_MAX = 320
+#: Of a title, a source's or a publisher's name, a link; a longer link is left out. The
+#: item has them whole. An incident of 100 reports is to stay far below a record's limit,
+#: or one bloated report would have every later one of the story refused.
+TITLE_MAX = 1000
+NAME_MAX = 200
+LINK_MAX = 2000
 
 #: A change of one of these is material.
 _MATERIAL = (
@@ -194,7 +200,7 @@ def _facts(item: Item, report: Report) -> dict[str, Any]:
     spoken = item.recording is not None
     return {
         "incident_class": event.incident_class.label,
-        "title": report.quote if spoken or not item.title else item.title,
+        "title": (report.quote if spoken or not item.title else item.title)[:TITLE_MAX],
         "when": event.when,
         "place": _place(item, event),
         "actors": event.actors,
@@ -268,12 +274,13 @@ def _words(value: object) -> str:
 def _report(item: Item) -> Report:
     assert item.story is not None, item.id
     span, quote = _quote(item)
+    link = item.link or (item.recording.media_url if item.recording else "")
     return Report(
         item=item.id,
         story=item.story.id,
-        source=item.source.id,
-        publisher=item.publisher,
-        link=item.link or (item.recording.media_url if item.recording else ""),
+        source=item.source.id[:NAME_MAX],
+        publisher=item.publisher[:NAME_MAX],
+        link=link if len(link) <= LINK_MAX else "",
         language=item.language.code,
         seen=item.first_seen,
         quote=quote,

@@ -56,3 +56,10 @@ def test_the_list_of_changes_is_bounded() -> None:
     (incident,) = desk.incidents().values()
     assert len(incident.changes) == CHANGES_MAX
     assert incident.changes[-1].version == incident.version
+
+
+def test_a_bloated_report_leaves_its_incident_small() -> None:
+    desk = Desk()
+    desk.read(item("i1", publisher="p" * 300_000, title="t" * 300_000))
+    (held,) = (value for key, value in desk.table.items() if key.startswith(b"n"))
+    assert len(held) < 10_000
