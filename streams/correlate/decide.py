@@ -127,7 +127,7 @@ def _account(item: Item, placed: HeldItem, turn: Turn) -> Iterator[Incident]:
         _leave_story(placed, turn)
     if item.forgetting is not None:
         for ident in _quoted_in(item, placed):
-            yield _forget_in(item, ident, placed, turn)
+            yield from _forget_in(item, ident, placed, turn)
     elif placed.left_incident and placed.left_incident != placed.incident:
         yield from _leave_incident(item, placed, turn)
     if placed.story:
@@ -190,10 +190,13 @@ def _quoted_in(item: Item, placed: HeldItem) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in (placed.left_incident, *told) if one))
 
 
-def _forget_in(item: Item, ident: str, placed: HeldItem, turn: Turn) -> Incident:
-    """Return the incident *ident* without a word of *item*'s.
+def _forget_in(
+    item: Item, ident: str, placed: HeldItem, turn: Turn
+) -> Iterator[Incident]:
+    """Yield the incident *ident* without a word of *item*'s.
 
-    Of one that is older than our memory only a stub without reports can be issued.
+    Of one that is older than our memory only a stub without reports can be issued; not
+    by a replay, which comes when others may report what was issued then.
     """
 
     def without(held: HeldIncident | None) -> HeldIncident | None:
@@ -205,10 +208,13 @@ def _forget_in(item: Item, ident: str, placed: HeldItem, turn: Turn) -> Incident
 
     after = turn.change(incident_key(ident), HeldIncident, without)
     if after is None:
-        return stub(ident, item, version=turn.version_after(0))
+        if not turn.is_replay:
+            yield stub(ident, item, version=turn.version_after(0))
+        return
     if not after.incident.item_count:
         _end_in_story(after, turn)
-    return after.incident
+    if after.cause == turn.offset:
+        yield after.incident
 
 
 def _end_in_story(ended: HeldIncident, turn: Turn) -> None:

@@ -21,6 +21,7 @@ from typing import Literal, TypeVar, cast
 
 import msgspec
 
+from streams import events
 from streams.forgetting import DAY_MS, Sweep, is_due, started, swept
 from streams.log.face import Record
 from streams.records import Incident, Report
@@ -117,6 +118,8 @@ class Turn:
     def __init__(self, record: Record, state: State) -> None:
         self.offset = record.offset
         self.appended_ms = record.timestamp_ms
+        #: Whether it was read again on purpose, long after the first time perhaps.
+        self.is_replay = bool(record.header(events.REPLAY))
         self.writes: dict[bytes, bytes | None] = {}
         self._state = state
 

@@ -6,7 +6,7 @@ import msgspec
 
 from streams import events
 from streams.records import FORGOTTEN_VERSION, Forgetting, TaggedItem
-from tests.unit.correlate.desk import NOON, Desk, item
+from tests.unit.correlate.desk import NOON, Desk, item, received
 
 
 TOLD = "Fighters killed Ousmane Wobblezap."
@@ -64,6 +64,14 @@ def test_an_incident_older_than_the_memory_becomes_a_stub() -> None:
     desk.read(forgotten("i1", incidents=("nold",)))
     old = desk.incidents()["nold"]
     assert (old.status, old.title, old.reports) == ("retracted", "", ())
+
+
+def test_a_replay_ends_no_incident_that_only_its_id_is_known_of() -> None:
+    one = received(forgotten("i1", incidents=("nold",)), 0)
+    headers = (*one.record.headers, (events.REPLAY, b"models"))
+    desk = Desk()
+    desk.take(one._replace(record=one.record._replace(headers=headers)))
+    assert desk.incidents() == {}
 
 
 def test_nothing_is_newer_than_a_forgotten_item() -> None:
