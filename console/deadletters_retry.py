@@ -118,7 +118,6 @@ async def retry(  # noqa: PLR0913 - a command's options are its parameters
         if dry_run:
             return _only_say(chosen, json=json)
         index = await stack.enter_async_context(open_index(at.settings))
-        await index.prepare()
         done = await _put_back(log, index, chosen, mended)
         verdicts: dict[Position, Verdict] = {}
         if wait:

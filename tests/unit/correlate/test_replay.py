@@ -13,7 +13,7 @@ from streams.log.face import Output
 from streams.records import IncidentClass, TaggedItem
 from streams.stage import Overlay
 from streams.topics import INCIDENTS, ITEMS
-from tests.unit.correlate.desk import Desk, as_log, item
+from tests.unit.correlate.desk import Desk, as_log, item, received
 
 
 TEXTS = ("One.", "Two.", "Three.")
@@ -162,3 +162,13 @@ def _by_id(outputs: Sequence[Output]) -> dict[str, bytes]:
         name = dict(output.headers)["ce_id"].decode()
         assert said.setdefault(name, output.value) == output.value, name
     return said
+
+
+def test_a_retry_repeated_or_overtaken_says_nothing_new() -> None:
+    desk = Desk()
+    first, second = item("a"), item("a", "Fighters killed 20.", revision=2)
+    desk.read(second)
+    for late in (first, second):
+        for _ in range(2):
+            assert not desk.take(received(late, desk.offset)).outputs
+            desk.offset += 1
