@@ -261,6 +261,14 @@ class _Sent(msgspec.Struct, frozen=True):
 _decode_sent = msgspec.json.Decoder(_Sent).decode
 
 
+def _sent_in(value: bytes | None) -> _Sent | None:
+    """Return what *value* says; None for what dedupe never wrote (annotate refuses it)."""
+    try:
+        return None if value is None else _decode_sent(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 async def _emissions(
     log: Log, scope: _Scope, ends: Mapping[int, int], now: datetime
 ) -> dict[str, Emission]:
@@ -273,9 +281,9 @@ async def _emissions(
     async for record in log.read(UNIQUE.name, starts, ends):
         origin = events.origin_of(record)
         again = origin in emissions and not record.header(events.RETRY_OF)
-        if again or record.value is None:
+        sent = _sent_in(record.value)
+        if again or sent is None:
             continue
-        sent = _decode_sent(record.value)
         emissions[origin] = Emission(
             ident=sent.id,
             revision=sent.revision,

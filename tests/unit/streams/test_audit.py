@@ -312,6 +312,19 @@ async def test_what_any_stage_refused_is_a_dead_letter_with_its_reason() -> None
     assert {reason.reason for reason in result.refused} == {"why"}
 
 
+@pytest.mark.parametrize("value", [b"\x00", b"\xff", b"{", b"[" * 200_000, None])
+async def test_what_is_no_record_on_items_unique_is_passed_over(
+    value: bytes | None,
+) -> None:
+    """Found by chaos: the audit ended with a traceback."""
+    world = World()
+    world.publish()
+    world.log.put(Output(UNIQUE.name, b"poison", value))
+    world.run("dedupe")
+    result = await world.audit()
+    assert result.counts == {Fate.PENDING: 1}
+
+
 async def test_a_refused_revision_leaves_the_one_before_it_indexed() -> None:
     world = World()
     old, new = world.publish("one"), world.publish("two")
