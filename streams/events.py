@@ -81,13 +81,20 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 def decode(kind: type[T], value: bytes | None) -> T:
-    """Return the record in *value*; RecordError says what is wrong with it."""
+    """Return the record in *value*; RecordError says what is wrong with it.
+
+    Of a record that a newer version wrote, the fields that this one knows: so it says
+    to be of this version's schema, also in what a stage writes on.
+    """
     if value is None:
         raise RecordError(f"a tombstone where a {kind.__name__} should be")
     try:
-        return cast(T, _DECODERS[kind](value))
+        record = cast(T, _DECODERS[kind](value))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(f"not a {kind.__name__}: {error}") from error
+    if getattr(record, "schema", 0) > SCHEMA_VERSION:
+        return msgspec.structs.replace(record, schema=SCHEMA_VERSION)
+    return record
 
 
 def raw(item: RawItem) -> Output:
