@@ -12,6 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Wirewatch
 
+pytestmark = pytest.mark.timeout(400)
+
 FEED = """<feed xmlns="http://www.w3.org/2005/Atom"
  xmlns:at="http://purl.org/atompub/tombstones/1.0"><id>tag:news.example.org,2026:f</id>
 <title>News</title><updated>2026-11-20T10:00:00Z</updated>
