@@ -427,14 +427,22 @@ class SqliteLog:
             raise NotStoredError(f"{self.path}-wal is still read: it keeps old records")
 
     async def checkpoint(self) -> None:
-        """Make what has been written so far survive a power cut, with NORMAL too."""
+        """Make what has been written so far survive a power cut, with NORMAL too.
+
+        Raises NotStoredError when the disk is full.
+        """
         if not self._unsynced:
             return
         self._unsynced = False
-        await asyncio.get_running_loop().run_in_executor(
-            self._thread,
-            lambda: self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall(),
-        )
+        loop, sql = asyncio.get_running_loop(), "PRAGMA wal_checkpoint(PASSIVE)"
+        try:
+            with _errors_named(self.path):
+                await loop.run_in_executor(
+                    self._thread, lambda: self._writer.execute(sql).fetchall()
+                )
+        except NotStoredError:  # no room to bring the file up to date
+            self._unsynced = True
+            raise
 
     async def flush(self) -> None:
         """Return when everything that was given to the writer is stored or refused."""

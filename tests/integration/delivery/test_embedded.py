@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -82,6 +82,23 @@ async def test_a_full_disk_makes_the_worker_wait_and_nothing_is_lost(
         padding.unlink()
         await bench.until_drained()
         assert sorted(await bench.numbers()) == list(range(fed))
+
+
+async def test_a_checkpoint_that_finds_the_disk_full_waits(small_disk: Path) -> None:
+    """Found by the chaos run: it stopped the worker."""
+    settings = Settings(data=str(small_disk))
+    async with EmbeddedLog(small_disk, settings.log) as log:
+        await log.create([RAW])
+        await log.append([Output(RAW.name, b"k", bytes(500_000)) for _ in range(6)])
+        padding = small_disk / "padding"
+        with padding.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        with pytest.raises(NotStoredError, match="SQLITE_FULL"):
+            await log.log.checkpoint()
+        padding.unlink()
+        await log.log.checkpoint()
+        assert sum((await log.ends(RAW.name)).values()) == 6
 
 
 async def test_a_damaged_file_stops_the_worker_and_says_so(
