@@ -196,6 +196,6 @@ def page_of(url: str) -> str:
 class NoErrors(urllib.request.HTTPErrorProcessor):
     """Takes any status for an answer."""
 
-    def http_response(self, request: object, response: object) -> object:  # type: ignore[override] # as it is
+    def http_response(self, request: object, response: object) -> object:
         del request
         return response

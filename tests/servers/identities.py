@@ -47,12 +47,10 @@ class Identities:
     def of_server(self, *, expired: bool = False) -> Certificate:
         """Return a certificate for the host of the tests, by its address alone."""
         now = datetime.now(UTC)
-        life = (
-            {"not_before": now - timedelta(2), "not_after": now - timedelta(1)}
-            if expired
-            else {}
-        )
-        return _certificate(self.authority.issue_cert(HOST, **life))
+        end = now - timedelta(days=1) if expired else now + timedelta(days=30)
+        begin = now - timedelta(days=2)
+        leaf = self.authority.issue_cert(HOST, not_before=begin, not_after=end)
+        return _certificate(leaf)
 
     def of_user(self, name: str) -> Certificate:
         """Return a certificate by which *name* is known."""

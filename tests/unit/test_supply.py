@@ -41,14 +41,14 @@ def installed() -> list[Distribution]:
 
 def licences(distribution: Distribution) -> list[str]:
     about = distribution.metadata
-    if expression := about.get("License-Expression"):
-        return [str(expression)]
+    if "License-Expression" in about:
+        return [about["License-Expression"]]
     classified = [
         one.rpartition("::")[2].strip()
         for one in about.get_all("Classifier", [])
         if one.startswith("License ::") and not one.endswith("DFSG approved")
     ]
-    return classified or [str(about.get("License", ""))]
+    return classified or about.get_all("License", [])
 
 
 @pytest.mark.parametrize("lock", LOCKS)
