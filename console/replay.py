@@ -100,7 +100,13 @@ async def replay(
         )
         before = {} if dry_run else await replaying.standing(log)
         ends = await log.ends(INCIDENTS.name)
-        with _progress(quiet=json) as tell:
+        with _progress(quiet=json) as draw:
+
+            def tell(state: Replay) -> None:
+                draw(state)
+                if not dry_run:
+                    hands.check()  # its worker may have ended, and then we work
+
             state = await replaying.replay(log, index, at.settings, plan, tell)
             await _come_through(log, state, hands)
         await replaying.incidents_after(log, state, before, ends)

@@ -129,7 +129,7 @@ def replay_name(now: datetime) -> str:
 async def replay(
     log: Log, index: SearchIndex, settings: Settings, plan: Plan, tell: Tell
 ) -> Replay:
-    """Carry out *plan*; *tell* is called after each batch.
+    """Carry out *plan*; *tell* is called after each batch, and while it waits.
 
     Returns when all is on the log; what the incidents become is told by
     :func:`incidents_after`, once the stages have come through.
@@ -156,7 +156,7 @@ async def replay(
                 state.compare(one.held or _unread(after), after)
                 outputs.append(_marked(output, one.received.record, plan.name))
             if outputs and not plan.dry:
-                await _when_near(log)
+                await _when_near(log, lambda: tell(state))
                 state.sent += await log.append(outputs)
             state.done += len(batch)
             tell(state)
@@ -330,7 +330,7 @@ def _marked(output: Output, record: Record, name: str) -> Output:
     return output._replace(headers=(*output.headers, *marks))
 
 
-async def _when_near(log: Log) -> None:
+async def _when_near(log: Log, tell: Callable[[], None]) -> None:
     """Return when correlate has little before it: live items must not wait."""
     while True:
         ends = await log.ends(TAGGED.name)
@@ -341,6 +341,7 @@ async def _when_near(log: Log) -> None:
         )
         if lag <= LAG_MAX:
             return
+        tell()
         await asyncio.sleep(LOOK_S)
 
 

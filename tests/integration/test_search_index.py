@@ -118,6 +118,16 @@ async def found(index: SearchIndex, text: str, **options: Any) -> list[str]:
     return [hit.document.id for hit in page.hits]
 
 
+async def test_many_items_are_fetched_whole_at_once(index: SearchIndex) -> None:
+    written = [item(f"i{number}", text="flood", version=7) for number in range(3)]
+    await index.write([*written, incident("n1")])
+    assert await index.items(["i2", "i0", "n1", "none"]) == {
+        "i0": written[0],
+        "i2": written[2],
+    }
+    assert await index.items([]) == {}
+
+
 async def test_a_document_comes_back_exactly_as_it_was_written(
     index: SearchIndex,
 ) -> None:

@@ -234,7 +234,7 @@ def fill_log(world: World, rng: Random) -> Iterator[None]:
 @fault("kill -9, the WAL's index deleted", target="worker", modes=EMBEDDED)
 def delete_shm(world: World, _rng: Random) -> Iterator[None]:
     world.worker.kill()
-    _delete(world, "log.db-shm", "index.db-shm")
+    _delete(world, "log.db-shm", "index-000001.db-shm")
     yield
     world.worker.start()
 
