@@ -80,6 +80,7 @@ async def test_each_stage_handles_it_and_says_what_it_wrote(tmp_path: Path) -> N
     assert {schema_of(one) for one in (unique, tagged, *outputs)} == {SCHEMA_VERSION}
 
     async with EmbeddedIndex(tmp_path) as index:
+        await index.prepare()
         handle = index_stage(index).handle
         assert handle is not None
         (item,) = [one for one in outputs if one.topic == "items"]
