@@ -130,6 +130,8 @@ class _Reader:
         async for record in self._log.read(topic, dict(stands), ends):
             self.progress.done += record.offset + 1 - stands[record.partition]
             stands[record.partition] = record.offset + 1
+            if record.value is None:
+                continue
             try:
                 batch.append(events.decode(kind, record.value))
             except RecordError as error:
