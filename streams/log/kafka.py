@@ -655,7 +655,19 @@ class KafkaLog:
             for code, why, *_ in answer.resources:
                 if for_code(code) is not NoError:
                     raise for_code(code)(why)
+        await self._until_set(name, wrong)
         return [f"{name}: {k} is {v} now, not {have.get(k)}" for k, v in wrong.items()]
+
+    async def _until_set(self, name: str, wanted: Mapping[str, str]) -> None:
+        """Return when the brokers tell of *wanted*: an alteration is not at once seen."""
+        deadline = time.monotonic() + REQUEST_TIMEOUT_MS / 1000
+        while True:
+            have = await self._config(name)
+            if all(have[key][0] == value for key, value in wanted.items()):
+                return
+            if time.monotonic() > deadline:
+                raise TransientError(f"{name} was altered, but the brokers do not tell")
+            await asyncio.sleep(0.05)
 
     async def _config(self, name: str) -> dict[str, tuple[str, int]]:
         """Return the value of each setting of topic *name*, and who has set it."""

@@ -647,7 +647,7 @@ async def test_what_an_operator_set_on_a_topic_stays_when_ours_is_mended(
     settings = Settings(mode="servers", prefix=prefix, kafka=Kafka(bootstrap=kafka))
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
-    config = topic_config(RECORDS) | {"segment.ms": "600000", "retention.ms": "1000"}
+    config = topic_config(RECORDS) | {"flush.ms": "600000", "retention.ms": "1000"}
     await admin.create_topics(
         [NewTopic(prefix + "records", 3, 1, topic_configs=config)]
     )
@@ -660,7 +660,7 @@ async def test_what_an_operator_set_on_a_topic_stays_when_ours_is_mended(
     (answer,) = await admin.describe_configs([resource])
     entries = {entry[0]: entry[1] for entry in answer.resources[0][4]}
     await admin.close()
-    assert entries["segment.ms"] == "600000"
+    assert entries["flush.ms"] == "600000"
     assert entries["retention.ms"] == str(30 * DAY_S * 1000)
 
 
