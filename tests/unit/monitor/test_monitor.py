@@ -92,7 +92,7 @@ def everything() -> str:
     delays = Tally((1, 10))
     delays.add(2.0)
     source = feed(looks={"new": 2, "failed": 1}, known=5, refusals={"oversize": 1})
-    parts = {"progress": {"dedupe": busy()}, "delays_s": delays}
+    parts: dict[str, Any] = {"progress": {"dedupe": busy()}, "delays_s": delays}
     return scraped(watched(connectors=[Feeds(source)], **parts))
 
 
