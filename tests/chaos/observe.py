@@ -50,6 +50,7 @@ async def observe(settings: Settings, account: dict[str, Any]) -> Observed:
                 f"{record.header(events.DEAD_KIND)} {record.header(events.DEAD_REASON)}",
             )
             async for record in _all(log, DEADLETTERS.name)
+            if record.header(events.DEAD_POSITION)  # else refused by a connector
         ]
     if settings.mode == "embedded":
         documents = await _embedded(settings, {one.id for one in (*unique, *items)})

@@ -206,7 +206,7 @@ def _blamed(
     world: World, strikes: list[tuple[float, str]], violation: Violation
 ) -> str:
     """Return the last fault before what *violation* is about was published."""
-    guid = violation.subject.split()[0]
+    guid = violation.subject.partition(" ")[0]
     publication = world.source.publications.get(guid)
     if publication is None or violation.claim not in {LOST, LAST, ONCE}:
         return ""
