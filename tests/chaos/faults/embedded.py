@@ -231,6 +231,16 @@ def fill_log(world: World, rng: Random) -> Iterator[None]:
     world.worker.start()
 
 
+@fault("index files deleted, reindex", target="worker", modes=EMBEDDED, weight=0.7)
+def delete_index(world: World, _rng: Random) -> Iterator[None]:
+    """The topics hold all; who asks is told that there is no index."""
+    for file in world.settings.data_folder.glob("index*"):
+        file.unlink()
+    world.told("check", codes=(1,))
+    yield
+    world.told("reindex", codes=(0,))
+
+
 @fault("kill -9, the WAL's index deleted", target="worker", modes=EMBEDDED)
 def delete_shm(world: World, _rng: Random) -> Iterator[None]:
     world.worker.kill()
