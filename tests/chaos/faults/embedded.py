@@ -131,7 +131,7 @@ def delete_locks(world: World, rng: Random) -> Iterator[None]:
 
 @fault(
     "disk full, freed",
-    target="topic",
+    target="log",
     modes=EMBEDDED,
     held_s=(1.0, 3.0),
     needs=("small disk",),
@@ -143,7 +143,11 @@ def fill_disk(world: World, _rng: Random) -> Iterator[None]:
 
 
 @fault(
-    "kill -9 on a full disk", modes=EMBEDDED, held_s=(0.5, 1.5), needs=("small disk",)
+    "kill -9 on a full disk",
+    target="worker",
+    modes=EMBEDDED,
+    held_s=(0.5, 1.5),
+    needs=("small disk",),
 )
 def kill_on_full_disk(world: World, rng: Random) -> Iterator[None]:
     world.disk.fill()
