@@ -171,12 +171,11 @@ def judge_silence(silence: Silence, publications: Mapping[str, Publication]) -> 
 def _is_as_late(held: Held, emission: Emission, origin: str) -> bool:
     """Whether what the index holds is this emission, or one that came after it.
 
-    A second feed's fuller text comes under the same revision: then the place in
-    ``items.raw``, one partition for all of a publisher, tells which was later.
+    The place in ``items.raw``, one partition for all of a publisher, tells which was
+    later: a second feed's fuller text comes under the same revision, and a dedupe that
+    has lost its memory counts from 1 again.
     """
-    if held.revision != emission.revision:
-        return held.revision > emission.revision
-    if held.origin == origin:
+    if held.revision > emission.revision or held.origin == origin:
         return True
     try:
         return Position.parse(held.origin).offset > Position.parse(origin).offset

@@ -51,8 +51,9 @@ def _placed(item: TaggedItem, turn: Turn) -> HeldItem | None:
             return before  # a replay: what was decided stands
         if before.version == FORGOTTEN_VERSION:
             return None
-        old = before.cause > turn.offset or item.revision < before.revision
-        if old or (item.revision, digest) == (before.revision, before.digest):
+        if before.cause > turn.offset or _is_older(item, before):
+            return None
+        if (item.revision, digest) == (before.revision, before.digest):
             return None
     story = _story_of(item)
     version = turn.version_after(before.version if before else 0)
@@ -60,6 +61,8 @@ def _placed(item: TaggedItem, turn: Turn) -> HeldItem | None:
         version=FORGOTTEN_VERSION if item.state == "forgotten" else version,
         revision=item.revision,
         digest=digest,
+        first_seen=item.first_seen,
+        anchor=(before and before.anchor) or item.anchor,
         story=story,
         role=_role(item, story, before, turn),
         incident=_incident_of(item, story, before, turn),
@@ -67,6 +70,12 @@ def _placed(item: TaggedItem, turn: Turn) -> HeldItem | None:
         left_incident=before.incident if before else "",
     )
     return turn.put(key, after)
+
+
+def _is_older(item: TaggedItem, before: HeldItem) -> bool:
+    """Whether *item* is a revision that came before the one held."""
+    seen = before.first_seen or item.first_seen
+    return (item.first_seen, item.revision) < (seen, before.revision)
 
 
 def _story_of(item: TaggedItem) -> str:
@@ -112,8 +121,9 @@ def _leads(item: TaggedItem, held: HeldIncident) -> bool:
 
 
 def _item(tagged: TaggedItem, placed: HeldItem, *, origin: str) -> Item:
+    said = {name: getattr(tagged, name) for name in TaggedItem.__struct_fields__}
     return Item(
-        **{name: getattr(tagged, name) for name in TaggedItem.__struct_fields__},
+        **(said | {"anchor": placed.anchor or tagged.anchor}),
         version=placed.version,
         story=Story(id=placed.story, role=placed.role) if placed.story else None,
         incidents=(placed.incident,) if placed.incident else (),

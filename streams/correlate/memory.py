@@ -17,6 +17,7 @@ would have a lower version than the index holds, and be lost on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Literal, TypeVar, cast
 
 import msgspec
@@ -47,6 +48,11 @@ class HeldItem(Entry, frozen=True, kw_only=True, omit_defaults=True):
     revision: int
     #: Of the item as annotate sent it: what is equal needs no second answer.
     digest: str
+    #: As dedupe said it; a later one is of a dedupe that had lost its memory, and counts
+    #: the revisions from 1 again.
+    first_seen: datetime | None = None
+    #: Of the first of these: an id never stands in two months of the index.
+    anchor: datetime | None = None
     story: str = ""
     role: Literal["first", "copy"] = "first"
     incident: str = ""

@@ -45,6 +45,7 @@ def item(
     publisher: str = "a.example",
     title: str = "",
     models: str = "1",
+    first_seen: datetime = NOON,
 ) -> TaggedItem:
     event = Event(
         incident_class=Classification(
@@ -64,8 +65,8 @@ def item(
         id=ident,
         revision=revision,
         content_hash=text,
-        first_seen=NOON,
-        anchor=NOON,
+        first_seen=first_seen,
+        anchor=first_seen,
         events=() if label == "none" or state == "withdrawn" else (event,),
         signature="" if state == "withdrawn" else text,
         models={"classify": models},

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 from streams.correlate.memory import item_key
 from streams.forgetting import DAY_MS, REPLAYED_MAX, SWEEP_EVERY
-from tests.unit.correlate.desk import START_MS, Desk, item, received
+from tests.unit.correlate.desk import NOON, START_MS, Desk, item, received
 
 
 def test_a_report_opens_an_incident() -> None:
@@ -53,6 +55,15 @@ def test_an_older_revision_changes_nothing() -> None:
     desk.read(item("i1", "New text.", revision=2), item("i1", "Old text."))
     assert desk.items()["i1"].text == "New text."
     assert len(desk.outputs) == 2
+
+
+def test_a_dedupe_that_lost_its_memory_and_counts_anew_is_followed() -> None:
+    desk, later = Desk(), NOON + timedelta(days=40)
+    desk.read(item("i1", "One."), item("i1", "Two.", revision=2))
+    desk.read(item("i1", "Three.", first_seen=later), item("i1", "Two.", revision=2))
+    held = desk.items()["i1"]
+    assert (held.text, held.revision) == ("Three.", 1)
+    assert held.anchor == NOON  # the month of the index where it stands
 
 
 def test_the_same_again_changes_nothing() -> None:
