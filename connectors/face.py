@@ -132,13 +132,16 @@ async def publish(
     stop: asyncio.Event,
     cursor: Cursor | None = None,
     refused: Sequence[Refused] = (),
+    raising: tuple[type[TransientError], ...] = (),
 ) -> Published:
     """Append *items* and dead letters for *refused*, then *cursor*.
 
     Items over the size limit join the refused. While the log cannot take them
-    (TransientError) it waits and repeats, for ever, until *stop* is set. ``stage`` names
-    the connector in the dead letters, such as ``connectors.rss``.
+    (TransientError) it waits and repeats, for ever, until *stop* is set; of those
+    *raising* it raises. ``stage`` names the connector in the dead letters, such as
+    ``connectors.rss``.
     """
+    append = partial(_append, log, stop=stop, raising=raising)
     entries = [_entry(item) for item in items]
     at_door = [entry for entry in entries if isinstance(entry, Refused)]
     everything_refused = (*refused, *at_door)
@@ -146,11 +149,11 @@ async def publish(
     outputs += [dead_letter_for(one, stage) for one in everything_refused]
     stored: list[Position] = []
     for first in range(0, len(outputs), APPEND_MAX_RECORDS):
-        some = await _append(log, outputs[first : first + APPEND_MAX_RECORDS], stop)
+        some = await append(outputs[first : first + APPEND_MAX_RECORDS])
         if some is None:
             return Published((), everything_refused, complete=False)
         stored += some
-    if cursor is not None and await _append(log, [cursor_entry(cursor)], stop) is None:
+    if cursor is not None and await append([cursor_entry(cursor)]) is None:
         return Published((), everything_refused, complete=False)
     places = iter(stored)
     positions = tuple(
@@ -197,17 +200,24 @@ def log_fetch(
 
 
 async def patiently(
-    operation: Callable[[], Awaitable[T]], stop: asyncio.Event, *, doing: str
+    operation: Callable[[], Awaitable[T]],
+    stop: asyncio.Event,
+    *,
+    doing: str,
+    raising: tuple[type[TransientError], ...] = (),
 ) -> T | None:
     """Return what *operation* on the log returns; None if *stop* is set before it can.
 
-    On TransientError it waits and repeats, ever more rarely, for ever, and says so.
+    On TransientError it waits and repeats, ever more rarely, for ever, and says so; of
+    those *raising* it raises.
     """
     since = clock.now()
     delay_s = RETRY_FIRST_S
     while True:
         try:
             return await operation()
+        except raising:
+            raise
         except TransientError as error:
             _log.warning(
                 "connector.waiting_for_log",
@@ -272,9 +282,16 @@ def _entry(item: RawItem) -> Output | Refused:
 
 
 async def _append(
-    log: Log, outputs: Sequence[Output], stop: asyncio.Event
+    log: Log,
+    outputs: Sequence[Output],
+    *,
+    stop: asyncio.Event,
+    raising: tuple[type[TransientError], ...],
 ) -> list[Position] | None:
     """Return where *outputs* lie; None if *stop* is set before the log took them."""
     return await patiently(
-        partial(log.append, outputs), stop, doing=f"appending {len(outputs)} records"
+        partial(log.append, outputs),
+        stop,
+        doing=f"appending {len(outputs)} records",
+        raising=raising,
     )

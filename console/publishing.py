@@ -13,6 +13,7 @@ from connectors.documents import STAGE
 from connectors.face import Refused, publish
 from connectors.http import HttpClient
 from console import wording
+from streams.errors import AccessRefusedError
 from streams.log.face import Log, Position
 from streams.records import RawItem, Source
 from streams.settings import Settings
@@ -51,7 +52,8 @@ async def give(
 ) -> Given:
     """Read *sources* and publish their items, a chunk at a time, each acknowledged.
 
-    Waits while the log cannot take them, until *stop* is set. Killed in between, it can
+    Waits while the log cannot take them, until *stop* is set; a log that may not be
+    written to raises AccessRefusedError. Killed in between, it can
     run again: dedupe knows what came before. ``on_chunk`` is told after each chunk.
     """
     given = Given()
@@ -84,7 +86,14 @@ async def _publish(
 ) -> None:
     items = [one for one in chunk if isinstance(one, RawItem)]
     refused = [one for one in chunk if isinstance(one, Refused)]
-    done = await publish(log, items, stage=STAGE, stop=stop, refused=refused)
+    done = await publish(
+        log,
+        items,
+        stage=STAGE,
+        stop=stop,
+        refused=refused,
+        raising=(AccessRefusedError,),
+    )
     given.complete = done.complete
     given.refused += done.refused
     if done.complete:

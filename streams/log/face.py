@@ -42,7 +42,8 @@ class Output(NamedTuple):
     """A record to store.
 
     ``partition`` is None for all but table changelogs: the key's hash (murmur2, as
-    Kafka's own clients do) chooses. ``value`` None is a tombstone.
+    Kafka's own clients do) chooses. ``value`` None is a tombstone. ``timestamp_ms`` None
+    is now, and brokers take nothing else: they stamp with their own clock.
     """
 
     topic: str

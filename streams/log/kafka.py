@@ -98,6 +98,7 @@ COORDINATOR_MOVES = (
     GroupLoadInProgressError,
     NotCoordinatorForGroupError,
 )
+POLICY = "cleanup.policy"
 #: In a description of a topic: set for this topic, not a default.
 _SET_FOR_TOPIC = 1
 
@@ -115,7 +116,7 @@ def topic_config(topic: Topic) -> dict[str, str]:
         "segment.ms": str(SEGMENT_S * 1000),
         "min.compaction.lag.ms": str(after_s * 1000),
         "max.compaction.lag.ms": str((after_s + COMPACTED_WITHIN_S) * 1000),
-        "cleanup.policy": policy,
+        POLICY: policy,
         # The brokers' clock counts, not that of whoever writes.
         "message.timestamp.type": "LogAppendTime",
         "retention.ms": str(kept_ms),
@@ -637,8 +638,10 @@ class KafkaLog:
         name = self._prefix + topic.name
         config = await self._config(name)
         have = {setting: value for setting, (value, _) in config.items()}
-        wrong = {k: v for k, v in topic_config(topic).items() if have.get(k) != v}
-        wrong.pop("cleanup.policy", None)
+        wanted = topic_config(topic)
+        wrong = {k: v for k, v in wanted.items() if not _same(k, have.get(k), v)}
+        if not _may_become(have.get(POLICY), wrong.get(POLICY)):
+            del wrong[POLICY]
         if not wrong:
             return []
         # Altering replaces everything: what somebody has set beside ours must stay.
@@ -696,9 +699,9 @@ class KafkaLog:
             lines += [
                 f"{name}: {key} is {have.get(key)!r}, needs {value!r}; "
                 + (
-                    "delete the topic if its records may go, or use another prefix"
-                    if key == "cleanup.policy"
-                    else "'wirewatch topics create' changes it"
+                    "'wirewatch topics create' changes it"
+                    if key != POLICY or _may_become(have.get(key), value)
+                    else "delete the topic if its records may go, or use another prefix"
                 )
                 for key, value in topic_config(topic).items()
                 if not _same(key, have.get(key), value)
@@ -714,9 +717,21 @@ async def _ended(
 
 
 def _same(key: str, have: str | None, wanted: str) -> bool:
-    if key == "cleanup.policy":
-        return set((have or "").split(",")) == set(wanted.split(","))
+    if key == POLICY:
+        return _policies(have) == _policies(wanted)
     return have == wanted
+
+
+def _policies(setting: str | None) -> set[str]:
+    return set((setting or "").split(","))
+
+
+def _may_become(have: str | None, wanted: str | None) -> bool:
+    """Whether a policy may change in place: what is to be kept by key has keys anyway.
+
+    Ending compaction, or expiry, would keep what should go, or lose what should stay.
+    """
+    return wanted is None or _policies(have) <= _policies(wanted)
 
 
 def _record(topic: str, record: Any) -> Record:

@@ -9,15 +9,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+
+import psutil
 
 from tests.servers import guard
 from tests.servers.errors import ServerError
 
 
 END_MAX_S = 15.0
+STOP_LOOK_S = 0.001
 
 
 class Runner(ABC):
@@ -131,8 +135,14 @@ class Process(Runner):
         self._before = before or []
 
     def pause(self) -> None:
-        """Send SIGSTOP."""
+        """Send SIGSTOP; return when it has come to a stop, which under load takes a while."""
         os.killpg(self._pid, signal.SIGSTOP)
+        process = psutil.Process(self._pid)
+        deadline_s = time.monotonic() + END_MAX_S
+        while process.status() != psutil.STATUS_STOPPED:
+            if time.monotonic() > deadline_s:
+                raise ServerError("the server does not stop on SIGSTOP")
+            time.sleep(STOP_LOOK_S)
 
     def resume(self) -> None:
         """Send SIGCONT."""
