@@ -10,6 +10,8 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from streams.records import SCHEMA_VERSION
+
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -35,6 +37,8 @@ def _of(kind: inspect.Type) -> st.SearchStrategy[Any]:  # noqa: C901, PLR0911 - 
     match kind:
         case inspect.StructType():
             fields = {field.name: _of(field.type) for field in kind.fields}
+            if "schema" in fields:  # we write none but ours
+                fields["schema"] = st.just(SCHEMA_VERSION)
             return st.builds(kind.cls, **fields)
         case inspect.UnionType():
             return st.one_of([_of(one) for one in kind.types])

@@ -327,7 +327,7 @@ def scalar_settings() -> list[str]:
 
 @pytest.mark.parametrize("name", scalar_settings())
 def test_every_scalar_setting_can_come_from_the_environment(name: str) -> None:
-    kinds = {"1", "4", "embedded", "FULL", "SSL", "PLAIN"}
+    kinds = {"1", "4", "embedded", "FULL", "SSL", "PLAIN", "json"}
     accepted = []
     for value in kinds:
         try:
