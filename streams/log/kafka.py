@@ -17,7 +17,7 @@ from collections.abc import (
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
@@ -32,6 +32,7 @@ from aiokafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     KafkaUnavailableError,
+    NodeNotReadyError,
     NoError,
     NotCoordinatorForGroupError,
     OutOfOrderSequenceNumber,
@@ -102,6 +103,8 @@ POLICY = "cleanup.policy"
 #: In a description of a topic: set for this topic, not a default.
 _SET_FOR_TOPIC = 1
 
+T = TypeVar("T")
+
 leniency.install()
 
 
@@ -128,13 +131,13 @@ def topic_config(topic: Topic) -> dict[str, str]:
 def errors_named(
     what: str, *, passing: tuple[type[KafkaError], ...] = PASSING
 ) -> Iterator[None]:
-    """Raise our errors for the client's: what can pass, and what a person must see."""
+    """Raise our errors for the client's: what can pass, and what a person must see.
+
+    That one broker does not know a topic can pass: it may be new, or the broker be late.
+    Whether there is none is what :meth:`KafkaLog.partitions` says.
+    """
     try:
         yield
-    except UnknownTopicOrPartitionError as error:
-        raise TopicMismatchError(
-            f"{what}: no such topic; run 'wirewatch topics create'"
-        ) from error
     except (*FORBIDDEN, *UNKNOWN_USER) as error:
         raise AccessRefusedError(f"{what}: {explain(error)}") from error
     except InvalidTimestampError as error:
@@ -404,6 +407,8 @@ class KafkaLog:
                 )
         except TransientError:
             await self._discard(producer)
+            for name in counts:
+                self._counts.pop(name, None)  # it may be gone: the next call looks
             raise
         return [
             Position(output.topic, partition, offset)
@@ -413,20 +418,24 @@ class KafkaLog:
     # -- where things stand --------------------------------------------------------------
 
     async def partitions(self, topic: str) -> int:
-        """See the protocol."""
+        """See the protocol.
+
+        Missing is what no broker knows that answers: of a new topic the one hears
+        sooner than the other.
+        """
         admin = await self._administering()
         name = self._prefix + topic
         with errors_named(name):
-            # Not admin.describe_topics: with brokers' defaults, to ask would make it.
-            request = MetadataRequest([name], allow_auto_topic_creation=False)
-            answer = await admin._send_request(request)  # noqa: SLF001 - see above
-            (found,) = answer.to_object()["topics"]
-            error = for_code(found["error_code"])
-            if error is UnknownTopicOrPartitionError:
-                return 0
-            if error is not NoError:
-                raise error(name)
-        return len(found["partitions"])
+            if count := await _partitions(admin, name, None):
+                return count
+            for broker in admin._client.cluster.brokers():  # noqa: SLF001 - no other way
+                try:
+                    count = await _partitions(admin, name, broker.nodeId)
+                except (KafkaConnectionError, NodeNotReadyError):
+                    continue
+                if count:
+                    return count
+        return 0
 
     async def _count(self, name: str) -> int:
         """Return the partitions of the topic that brokers call *name*."""
@@ -474,16 +483,10 @@ class KafkaLog:
 
     async def committed(self, group: str, topic: str) -> dict[int, int]:
         """See the protocol."""
-        deadline = time.monotonic() + REQUEST_TIMEOUT_MS / 1000
-        while True:
-            with errors_named(group):
-                try:
-                    found = await self._group_offsets(self._prefix + group)
-                    break
-                except COORDINATOR_MOVES:
-                    if time.monotonic() > deadline:
-                        raise
-            await asyncio.sleep(0.1)
+        with errors_named(group):
+            found = await _repeated(
+                lambda: self._group_offsets(self._prefix + group), COORDINATOR_MOVES
+            )
         return {
             partition: offset
             for name, partitions in found
@@ -675,13 +678,18 @@ class KafkaLog:
     async def _config(self, name: str) -> dict[str, tuple[str, int]]:
         """Return the value of each setting of topic *name*, and who has set it."""
         admin = await self._administering()
-        with errors_named(name):
+
+        async def described() -> list[Any]:
             (answer,) = await admin.describe_configs(
                 [ConfigResource(ConfigResourceType.TOPIC, name)]
             )
             ((code, why, _, _, entries),) = answer.resources
             if for_code(code) is not NoError:
                 raise for_code(code)(why)
+            return list(entries)
+
+        with errors_named(name):
+            entries = await _repeated(described, (UnknownTopicOrPartitionError,))
         return {entry[0]: (entry[1], entry[3]) for entry in entries}
 
     async def mismatches(self, topics: Iterable[Topic]) -> list[str]:
@@ -707,6 +715,34 @@ class KafkaLog:
                 if not _same(key, have.get(key), value)
             ]
         return lines
+
+
+async def _partitions(admin: Any, name: str, node: int | None) -> int:
+    """Return how many partitions broker *node*, or any, knows of topic *name*."""
+    # Not admin.describe_topics: with brokers' defaults, to ask would make it.
+    request = MetadataRequest([name], allow_auto_topic_creation=False)
+    answer = await admin._send_request(request, node)  # noqa: SLF001 - see above
+    (found,) = answer.to_object()["topics"]
+    error = for_code(found["error_code"])
+    if error is UnknownTopicOrPartitionError:
+        return 0
+    if error is not NoError:
+        raise error(name)
+    return len(found["partitions"])
+
+
+async def _repeated(
+    ask: Callable[[], Awaitable[T]], passing: tuple[type[KafkaError], ...]
+) -> T:
+    """Return what *ask* returns, once what it may raise at first has passed."""
+    deadline = time.monotonic() + REQUEST_TIMEOUT_MS / 1000
+    while True:
+        try:
+            return await ask()
+        except passing:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.1)
 
 
 async def _ended(

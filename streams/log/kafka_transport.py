@@ -14,12 +14,7 @@ from typing import Any
 
 import structlog
 
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalStateError,
-    KafkaError,
-    KafkaUnavailableError,
-)
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as faust_kafka
 from mode.threads import WorkerThread
@@ -184,12 +179,13 @@ class Producer(faust_kafka.Producer):
         known = producer.client.cluster.partitions_for_topic(topic)
         if not known:
             await producer.client.add_topic(topic)
-            if not await producer.client.force_metadata_update():
-                raise KafkaUnavailableError(f"no broker tells of {topic!r}")
+            await producer.client.force_metadata_update()
             known = producer.client.cluster.partitions_for_topic(topic)
         if not known:
-            raise TopicMismatchError(
-                f"there is no topic {topic!r}: run 'wirewatch topics create'"
+            # It was there when the worker began: a new one not every broker knows yet.
+            raise NotStoredError(
+                f"no broker tells of topic {topic!r}; if it was deleted, 'wirewatch "
+                "topics create' makes it again"
             )
         count = self._counts.setdefault(topic, len(known))
         if len(known) != count:
