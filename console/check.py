@@ -19,9 +19,11 @@ from console import escape, flow, letters, screen, sources, wording
 from console.context import PROGRAM, Context, command
 from console.exits import Exit
 from console.options import JsonOption
+from mappings.face import SearchIndex
 from mappings.opening import open_index
 from streams import clock
 from streams.errors import SettingsError, WirewatchError
+from streams.index.standing import LOST, lost
 from streams.letters import read
 from streams.log.doorbell import worker_runs
 from streams.log.embedded import FILE_NAME
@@ -151,6 +153,9 @@ def _stages(settings: Settings, lags: dict[str, int]) -> Finding:
 async def _index(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]:
     try:
         async with open_index(settings) as index:
+            if await _lost(settings, index):
+                yield Finding("index", ok=False, detail=LOST)
+                return
             for line in await index.prepare() if prepare else []:
                 yield Finding("index", ok=True, detail=line)
             faults = await index.check()
@@ -160,6 +165,15 @@ async def _index(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]
                 yield Finding("index", ok=True, detail="as declared")
     except WirewatchError as error:
         yield Finding("index", ok=False, detail=str(error))
+
+
+async def _lost(settings: Settings, index: SearchIndex) -> bool:
+    """Tell whether the index is gone; False if the log does not tell."""
+    try:
+        async with open_log(settings) as log:
+            return await lost(index, log)
+    except WirewatchError:
+        return False  # why, is a finding about the log or the index
 
 
 async def _cursors(settings: Settings) -> dict[str, Cursor] | None:

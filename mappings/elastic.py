@@ -44,7 +44,18 @@ from elasticsearch import (
 from elasticsearch.exceptions import SSLError as TlsError
 
 from mappings import analysis, dsl, paging, schema
-from mappings.face import Fate, Held, Hit, Kind, Page, Rebuild, Refused, Sort, Stored
+from mappings.face import (
+    MADE_BY,
+    Fate,
+    Held,
+    Hit,
+    Kind,
+    Page,
+    Rebuild,
+    Refused,
+    Sort,
+    Stored,
+)
 from mappings.fates import explain, judge
 from mappings.fields import Header, Passage, fault, searchable, stored
 from mappings.generations import KINDS, Generations
@@ -82,7 +93,6 @@ _MENDING: Final[Mapping[int, str]] = {
     403: "; the user of elasticsearch.api_key (or elasticsearch.username) needs rights on "
     "the cluster (monitor, manage_index_templates) and on the indices (all)",
 }
-_BY_WORKER: Final = "it is made when a worker starts"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -132,6 +142,11 @@ class ElasticIndex:
         """Close the connections."""
         await self._client.close()
 
+    async def exists(self) -> bool:
+        """Tell whether there is a generation that is live."""
+        with _translated(self._settings.url):
+            return bool(await self._generations.live())
+
     async def prepare(self) -> list[str]:
         """Bring templates, mappings and the incident index up to date.
 
@@ -165,11 +180,11 @@ class ElasticIndex:
         """
         with _translated(self._settings.url):
             number = self._live or await self._generations.live()
-        if not number:
-            raise IndexUnavailableError(
-                f"there is no alias {self._alias('incidents')}: {_BY_WORKER}"
-            )
         while True:
+            if not number:
+                raise IndexUnavailableError(
+                    f"there is no alias {self._alias('incidents')}: {MADE_BY}"
+                )
             fates, failed = await self._attempt(documents, number)
             with _translated(self._settings.url):
                 self._live = await self._generations.live()
@@ -364,10 +379,8 @@ class ElasticIndex:
         with _translated(self._settings.url):
             for kind in KINDS:
                 await self._prepare_template(kind)
-            await generations.first()
             former = await generations.live()
-            number = former + 1
-            await generations.claim(number)
+            number = await generations.claim_after(former)
 
         async def switch() -> None:
             with _translated(self._settings.url):
@@ -457,7 +470,7 @@ class ElasticIndex:
             held = await self._held_template(name)
             digest = self._template(kind)["_meta"]["digest"]
             if not held:
-                faults.append(f"there is no template {name}: {_BY_WORKER}")
+                faults.append(f"there is no template {name}: {MADE_BY}")
             elif held.get("_meta", {}).get("digest") != digest:
                 faults.append(
                     f"template {name} is not of this version: it is updated when a "
@@ -465,7 +478,7 @@ class ElasticIndex:
                 )
         live = await self._generations.live()
         if not live:
-            faults.append(f"there is no alias {self._alias('incidents')}: {_BY_WORKER}")
+            faults.append(f"there is no alias {self._alias('incidents')}: {MADE_BY}")
         return faults + await self._left_behind(live) + await self._index_faults()
 
     async def _left_behind(self, live: int) -> list[str]:

@@ -15,7 +15,6 @@ if that has changed meanwhile it works once more, on the new one.
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import sqlite3
 import time
@@ -31,9 +30,19 @@ from typing import Final, Literal, Self, TypeVar
 import msgspec
 
 from mappings import analysis, paging, sql
-from mappings.face import Fate, Held, Hit, Kind, Page, Rebuild, Sort, Stored
+from mappings.face import (
+    MADE_BY,
+    Fate,
+    Held,
+    Hit,
+    Kind,
+    Page,
+    Rebuild,
+    Sort,
+    Stored,
+)
 from mappings.fields import Header, Searchable, fault, kind_of, searchable, stored
-from mappings.files import FILE, Files, drop
+from mappings.files import FILE, File, Files, drop, made
 from mappings.query import Query
 from mappings.snippets import snippets
 from streams.clock import to_ms
@@ -121,10 +130,10 @@ class EmbeddedIndex:
         self._synchronous: Literal["FULL", "NORMAL"] = synchronous
         self._busy_max_s = busy_max_s
         self._writing: sqlite3.Connection | None = None
-        self._written: Path | None = None
+        self._written: File | None = None
         self._writer = ThreadPoolExecutor(1, "index-writer")
         self._readers = ThreadPoolExecutor(READERS, "index-reader")
-        self._idle: queue.SimpleQueue[tuple[Path, sqlite3.Connection]] = (
+        self._idle: queue.SimpleQueue[tuple[File, sqlite3.Connection]] = (
             queue.SimpleQueue()
         )
 
@@ -140,6 +149,10 @@ class EmbeddedIndex:
     ) -> None:
         """Close it, when what is under way has ended."""
         await asyncio.to_thread(self._close)
+
+    async def exists(self) -> bool:
+        """Tell whether there is a file that is live."""
+        return await asyncio.to_thread(self._files.file) is not None
 
     async def prepare(self) -> list[str]:
         """Make the tables, or build them anew when code or analysis has changed."""
@@ -219,8 +232,8 @@ class EmbeddedIndex:
     async def erase(self) -> None:
         """Merge the words' lists into one, and write the file anew."""
 
-        def work(path: Path) -> None:
-            connection = self._writer_of(path)
+        def work(file: File) -> None:
+            connection = self._writer_of(file)
             with _transaction(connection):
                 for kind in _KINDS:
                     connection.execute(
@@ -231,7 +244,7 @@ class EmbeddedIndex:
                 "PRAGMA wal_checkpoint(TRUNCATE)"
             ).fetchall()
             if busy:
-                raise IndexUnavailableError(f"{path}-wal is still read")
+                raise IndexUnavailableError(f"{file.path}-wal is still read")
 
         await asyncio.get_running_loop().run_in_executor(
             self._writer, self._on_live, work
@@ -248,7 +261,7 @@ class EmbeddedIndex:
         with files.claimed():
             for dead in files.newer():
                 drop(dead)
-            path = files.path(files.number() + 1)
+            path = files.following()
             try:
                 async with EmbeddedIndex(
                     files.folder, synchronous=self._synchronous, only=path
@@ -273,8 +286,8 @@ class EmbeddedIndex:
         return lines
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def in_transaction(path: Path) -> T:
-            connection = self._writer_of(path)
+        def in_transaction(file: File) -> T:
+            connection = self._writer_of(file)
             with _transaction(connection):
                 return work(connection)
 
@@ -283,67 +296,67 @@ class EmbeddedIndex:
         )
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def in_snapshot(path: Path) -> T:
-            connection = self._reader_of(path)
+        def in_snapshot(file: File) -> T:
+            connection = self._reader_of(file)
             deadline = time.monotonic() + QUERY_MAX_S
             connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
             try:
                 return _snapshot(connection, work)
             finally:
-                self._idle.put((path, connection))
+                self._idle.put((file, connection))
 
         return await asyncio.get_running_loop().run_in_executor(
             self._readers, self._on_live, in_snapshot
         )
 
-    def _on_live(self, work: Callable[[Path], T]) -> T:
-        """Return what *work* gives on the generation that is live when it has ended."""
+    def _on_live(self, work: Callable[[File], T]) -> T:
+        """Return what *work* gives on the file that is live when it has ended."""
         with _translated(self._path):
-            path = self._live()
+            file = self._live()
             while True:
                 try:
-                    result = work(path)
+                    result = work(file)
                 except Exception:
-                    if self._live() == path:
+                    if self._live() == file:
                         raise
                 else:
-                    if self._live() == path:
+                    if self._live() == file:
                         return result
-                path = self._live()
+                file = self._live()
 
-    def _live(self) -> Path:
-        live = self._files.live()
-        if live is None or not live.exists():
+    def _live(self) -> File:
+        file = self._files.file()
+        if file is None:
             raise IndexUnavailableError(
-                f"there is no index in {self._files.folder} yet: nothing was written"
+                f"there is no index in {self._files.folder}: {MADE_BY}"
             )
-        return live
+        return file
 
-    def _writer_of(self, path: Path) -> sqlite3.Connection:
-        """Return the connection that writes to *path*, which is never made by it."""
-        if self._writing is not None and self._written != path:
+    def _writer_of(self, file: File) -> sqlite3.Connection:
+        """Return the connection that writes to *file*, which is never made by it."""
+        if self._writing is not None and self._written != file:
             self._writing.close()
             self._writing = None
         if self._writing is None:
-            connection = _connect(path, "rw", self._busy_max_s)
+            connection = _connect(file.path, "rw", self._busy_max_s)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
-            self._writing, self._written = connection, path
+            self._writing, self._written = connection, file
         return self._writing
 
-    def _reader_of(self, path: Path) -> sqlite3.Connection:
-        """Return an idle connection to *path*, or a new one."""
+    def _reader_of(self, file: File) -> sqlite3.Connection:
+        """Return an idle connection to *file*, or a new one."""
         while True:
             try:
                 opened, connection = self._idle.get_nowait()
             except queue.Empty:
-                return self._open_reader(path)
-            if opened == path:
+                return self._open_reader(file)
+            if opened == file:
                 return connection
             connection.close()
 
-    def _open_reader(self, path: Path) -> sqlite3.Connection:
-        connection = _connect(path, "ro", self._busy_max_s)
+    def _open_reader(self, file: File) -> sqlite3.Connection:
+        connection = _connect(file.path, "ro", self._busy_max_s)
         try:
             _demand_current(connection, self._path)
         except BaseException:
@@ -353,16 +366,25 @@ class EmbeddedIndex:
 
     def _prepare(self) -> list[str]:
         """Bring the live generation up to date; make the first if there is none."""
+        files = self._files
         with _translated(self._path):
-            path = self._files.live() or self._files.path(1)
-            if not path.exists():
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            connection = self._writer_of(path)
-            with _transaction(connection):
-                lines = self._prepared(connection)
-            self._files.make_first_live(path)
-        return lines
+            if (file := files.file()) is not None:
+                return self._brought_up(file)
+            if files.only is not None:
+                return self._brought_up(made(files.only))
+            try:
+                with files.claimed(wait_s=self._busy_max_s):
+                    file = files.file() or made(files.following())
+                    lines = self._brought_up(file)
+                    files.make_live(file.path)
+                    return lines
+            except AlreadyRunningError as error:
+                raise IndexUnavailableError(str(error)) from error
+
+    def _brought_up(self, file: File) -> list[str]:
+        connection = self._writer_of(file)
+        with _transaction(connection):
+            return self._prepared(connection)
 
     def _prepared(self, connection: sqlite3.Connection) -> list[str]:
         held = _version_of(connection)

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from enum import Enum
 from types import TracebackType
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import Final, Literal, NamedTuple, Protocol, Self
 
 from mappings.query import Query
 from streams.records import Incident, Item
@@ -20,6 +20,13 @@ from streams.records import Incident, Item
 
 Kind = Literal["items", "incidents"]
 Sort = Literal["relevance", "newest", "oldest"]
+
+
+#: What to say where there is no index.
+MADE_BY: Final = (
+    "a worker makes it when it starts; if there was one, build it anew from the log: "
+    "wirewatch reindex"
+)
 
 
 class Stored(Enum):
@@ -90,6 +97,9 @@ class SearchIndex(Protocol):
         trace: TracebackType | None,
     ) -> None:
         """Close it."""
+
+    async def exists(self) -> bool:
+        """Tell whether there is a generation that is live."""
 
     async def prepare(self) -> list[str]:
         """Bring templates, indices and aliases up to date; a line for each change."""

@@ -91,6 +91,19 @@ class Generations:
         await self._client.indices.put_alias(index=name, name=alias)
         return [f"gave index {name} its alias"]
 
+    async def claim_after(self, former: int) -> int:
+        """Begin the generation after *former*, and return its number.
+
+        Where no incidents are, somebody has deleted them: of such a generation the
+        number is not taken again. Raises AlreadyRunningError if somebody has begun it.
+        """
+        if not former:
+            found = await self.all()
+            headless = {n for n in found.values() if self.incidents(n) not in found}
+            former = max(headless, default=0)
+        await self.claim(former + 1)
+        return former + 1
+
     async def claim(self, number: int) -> None:
         """Begin generation *number*; AlreadyRunningError if somebody has."""
         name = self.incidents(number)
@@ -128,11 +141,12 @@ class Generations:
         """Make *number* the live generation, in one step; all nodes know when it returns.
 
         A month of *former* that was made in the same instant loses its alias after it.
+        *former* is 0 where no generation was live.
         """
         items = self.alias("items")
-        old = [n for n, found in (await self.names("items", former)).items() if found]
+        old = await self._searched_beside(number)
         await self._alias(
-            *self._proof(former)[:1],
+            *(self._proof(former)[:1] if former else ()),
             *({"remove": {"index": name, "alias": items}} for name in old),
             {
                 "add": {
@@ -145,11 +159,19 @@ class Generations:
                 for name in await self.names("items", number)
             ),
         )
-        late = [n for n, found in (await self.names("items", former)).items() if found]
-        if late:
+        if late := await self._searched_beside(number):
             await self._alias(
                 *({"remove": {"index": name, "alias": items}} for name in late)
             )
+
+    async def _searched_beside(self, number: int) -> list[str]:
+        """Return the months of other generations than *number* that a search finds."""
+        alias = self.alias("items")
+        return [
+            name
+            for name, about in sorted((await self._found(f"{alias}-*")).items())
+            if alias in about["aliases"] and self._number(alias, name) != number
+        ]
 
     async def drop(self, numbers: Iterable[int]) -> list[str]:
         """Delete generations; the names of what went."""

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import structlog
 
+from mappings.face import SearchIndex
 from mappings.opening import open_index
 from streams.annotate import agent as annotate
 from streams.apps import serve
@@ -18,6 +19,7 @@ from streams.dedupe import agent as dedupe
 from streams.errors import FatalError, TransientError
 from streams.expiry import expiry_watched
 from streams.index import agent as index
+from streams.index.standing import LOST, lost
 from streams.log.face import Log
 from streams.log.opening import open_log
 from streams.log.standing import hold_counts, truncated
@@ -62,7 +64,9 @@ class Worker:
             records = await stack.enter_async_context(open_log(settings))
             await patiently("topics", lambda: records.create(DECLARED), stop)
             await patiently("tables", lambda: self._look_at_tables(records), stop)
-            stages = [await self._stage(name, stack, stop) for name in self._names]
+            stages = [
+                await self._stage(name, records, stack, stop) for name in self._names
+            ]
             if "index" in self._names:  # one role of them, so that one warns
                 await stack.enter_async_context(expiry_watched(records))
             if not stop.is_set():
@@ -82,7 +86,7 @@ class Worker:
                 log.error("a table is not whole", reason=line)
 
     async def _stage(
-        self, name: str, stack: AsyncExitStack, stop: asyncio.Event
+        self, name: str, records: Log, stack: AsyncExitStack, stop: asyncio.Event
     ) -> Stage:
         if name == "dedupe":
             return dedupe.stage()
@@ -91,8 +95,16 @@ class Worker:
         if name == "correlate":
             return correlate.stage()
         search = await stack.enter_async_context(open_index(self._settings))
-        await patiently("search index", search.prepare, stop)
+        await patiently("search index", lambda: _prepared(search, records), stop)
         return index.stage(search, self.delays_s)
+
+
+async def _prepared(search: SearchIndex, records: Log) -> None:
+    """Prepare the index, unless an empty one would hide that the former is gone."""
+    if await lost(search, records):
+        log.error("no search index", reason=LOST)
+    else:
+        await search.prepare()
 
 
 async def patiently(

@@ -101,3 +101,26 @@ def test_trace_shows_why_a_copy_went_no_further(watched: Wirewatch) -> None:
 
     assert [one["fate"] for one in traced["records"]] == ["indexed", "duplicate"]
     assert traced["records"][1]["because"] == traced["records"][0]["origin"]
+
+
+def test_an_index_that_is_deleted_is_missed_until_it_is_built_anew(
+    wirewatch: Wirewatch,
+) -> None:
+    """Found by the chaos run: an empty one took its place, and all was said to be well."""
+    wirewatch("ingest", put(wirewatch.folder, ITEM))
+    for file in (wirewatch.folder / "data").glob("index*"):
+        file.unlink()
+
+    running = wirewatch.start("run")
+    assert "wirewatch reindex" in running.errors_until("no search index")
+    running.errors_until("run.ready")
+    (fault,) = [
+        one for one in wirewatch.lines("check", "--json", code=1) if not one["ok"]
+    ]
+    assert "wirewatch reindex" in fault["detail"]
+
+    wirewatch("reindex")
+
+    wirewatch("check")
+    (_, found) = wirewatch.lines("search", "convoy", "--json")
+    assert found["total"] == 1

@@ -19,12 +19,14 @@ from mappings.files import Files
 from mappings.generations import Generations
 from mappings.query import parse
 from streams import events
-from streams.errors import AlreadyRunningError
+from streams.errors import AlreadyRunningError, IndexUnavailableError
+from streams.index.standing import lost
+from streams.log.embedded import EmbeddedLog
 from streams.log.face import Log
 from streams.log.opening import open_log
 from streams.reindex import Reindexed, reindex
 from streams.settings import Elasticsearch, Settings
-from streams.topics import INCIDENTS, ITEMS
+from streams.topics import INCIDENTS, ITEMS, group
 from tests.integration.test_search_index import NOW, incident, item
 
 
@@ -269,6 +271,73 @@ async def test_a_reindex_that_died_after_its_switch_is_reported_and_mended(
 
         assert await total(index, "flood") == 1
         assert await index.check() == []
+
+
+async def test_who_had_the_index_open_follows_when_it_is_deleted_and_built_anew(
+    log: Log, opened: Open
+) -> None:
+    """Found by the chaos run: the new file had the name of the deleted one."""
+    await log.append([events.item(item("i1", text="flood"))])
+    async with opened() as writer, opened() as reader, opened() as builder:
+        await writer.prepare()
+        await writer.write([item("i1", text="flood")])
+        await reader.refresh()
+        assert await total(reader, "flood") == 1
+        await delete(builder)
+        with pytest.raises(IndexUnavailableError, match="wirewatch reindex"):
+            await writer.write([item("i2", text="flood")])
+
+        await again(log, builder)
+
+        assert await writer.write([item("i2", text="flood")]) == [Stored.STORED]
+        await reader.refresh()
+        assert await total(reader, "flood") == 2
+        assert await builder.check() == []
+
+
+async def test_a_reindex_ends_that_nobody_waits_for_where_the_index_is_deleted(
+    opened: Open,
+) -> None:
+    """Half an index is none: it is not taken for the one that was deleted."""
+    async with opened() as index:
+        await index.prepare()
+        await delete(index)
+        ending = AsyncExitStack()
+        rebuild = await ending.enter_async_context(index.rebuild())
+        await rebuild.fresh.write([item("i1", text="flood")])
+        ending.push_async_exit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            await ending.aclose()
+
+        assert not await index.exists()
+
+
+async def test_an_index_is_lost_when_it_is_gone_and_the_stage_has_passed_its_records(
+    log: Log, opened: Open
+) -> None:
+    assert isinstance(log, EmbeddedLog)
+    async with opened() as index:
+        await log.append([events.item(item("i1"))])
+        assert not await lost(index, log)  # the stage will read it
+
+        offsets = {
+            (ITEMS.name, p): end for p, end in (await log.ends(ITEMS.name)).items()
+        }
+        await log.log.commit(group("index"), offsets)
+        assert await lost(index, log)
+
+        await again(log, index)
+        assert not await lost(index, log)
+
+
+async def delete(index: SearchIndex) -> None:
+    """Delete what somebody would who wants room."""
+    if isinstance(index, EmbeddedIndex):
+        for file in index._files.folder.glob("index*"):
+            file.unlink()
+    elif isinstance(index, ElasticIndex):
+        for name in await index._generations.all():
+            await index._client.indices.delete(index=name)
 
 
 async def interrupt(*_: object) -> bool:
