@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 EMBEDDED: tuple[Mode, ...] = ("embedded",)
 WITHOUT_STAGE = (DEADLETTERS, CURSORS, DEDUPE_TABLE, CORRELATE_TABLE)
+#: All of it; what leads to the live file; that alone.
+OF_INDEX = ("index*", "index.db", "index-*.db")
 FILLER = "filler"
 #: Room for results, a fifth, must be more than a batch of them.
 LOG_BYTES = 100 << 20
@@ -236,19 +238,30 @@ def fill_log(world: World, rng: Random) -> Iterator[None]:
 
 
 @fault("index files deleted, reindex", target="worker", modes=EMBEDDED, weight=0.7)
-def delete_index(world: World, _rng: Random) -> Iterator[None]:
+def delete_index(world: World, rng: Random) -> Iterator[None]:
     """The topics hold all; who asks is told that there is no index."""
-    for file in world.settings.data_folder.glob("index*"):
-        file.unlink()
+    _delete(world, rng.choice(OF_INDEX))
     world.told("check", codes=(1,))
     yield
+    world.told("reindex", codes=(0,))
+
+
+@fault("index files deleted over a kill -9, reindex", target="worker", modes=EMBEDDED)
+def delete_index_and_kill(world: World, rng: Random) -> Iterator[None]:
+    """No empty index takes the place of the one that is gone."""
+    world.worker.kill()
+    _delete(world, rng.choice(OF_INDEX))
+    world.worker.start()
+    _until_works(world)
+    yield
+    world.told("check", codes=(1,))
     world.told("reindex", codes=(0,))
 
 
 @fault("kill -9, the WAL's index deleted", target="worker", modes=EMBEDDED)
 def delete_shm(world: World, _rng: Random) -> Iterator[None]:
     world.worker.kill()
-    _delete(world, "log.db-shm", "index-000001.db-shm")
+    _delete(world, "*.db-shm")
     yield
     world.worker.start()
 
@@ -289,9 +302,10 @@ def _poisoned(world: World, topic: Topic, rng: Random) -> str:
     return asyncio.run(poisoned())
 
 
-def _delete(world: World, *names: str) -> None:
-    for name in names:
-        (world.settings.data_folder / name).unlink(missing_ok=True)
+def _delete(world: World, *patterns: str) -> None:
+    for pattern in patterns:
+        for file in world.settings.data_folder.glob(pattern):
+            file.unlink()
 
 
 async def _fill(settings: Settings, size_bytes: int) -> None:
