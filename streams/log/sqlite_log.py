@@ -129,6 +129,8 @@ def _errors_named(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         text = f"{path}: {error} ({getattr(error, 'sqlite_errorname', '?')})"
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            text += ": free disk space, or raise log.size_max_gb, whichever is short"
         if code in _PASSING:
             raise NotStoredError(text) from error
         raise LogDamagedError(text) from error
@@ -283,7 +285,7 @@ class SqliteLog:
         are refused while there is still room for the results of what is already in,
         because a log filled to the brim with unread records could never be worked off.
         """
-        if intake and self.used_bytes() > INTAKE_SHARE * self.max_bytes:
+        if intake and self.is_full:
             raise NotStoredError(
                 f"{self.path} is full: {self.used_bytes() >> 20} of "
                 f"{self.max_bytes >> 20} MB are in use; it takes more when the stages "
@@ -573,6 +575,11 @@ class SqliteLog:
         return (
             self._pragma("page_count") - self._pragma("freelist_count")
         ) * PAGE_BYTES
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what is left is for the results of what is already in."""
+        return self.used_bytes() > INTAKE_SHARE * self.max_bytes
 
     def _pragma(self, name: str) -> int:
         with _errors_named(self.path):

@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 
 CHECKPOINT_S = 1.0
 CLEAN_S = 30.0
+#: So often a log is cleaned that takes nothing new: stages could fill what is left of it
+#: with what others have yet to read, and then none could go on.
+MAKE_ROOM_S = 1.0
 
 
 class _Shared:
@@ -273,6 +276,12 @@ class Consumer(BatchConsumer, _Shared, base.Consumer):
     async def _checkpoints(self) -> None:
         async for _ in self.itertimer(CHECKPOINT_S, name="sqlite-checkpoint"):
             await self._whenever_possible(self.records.checkpoint())
+
+    @Service.task
+    async def _making_room(self) -> None:
+        async for _ in self.itertimer(MAKE_ROOM_S, name="sqlite-room"):
+            if self.records.is_full:
+                await self._whenever_possible(self.records.clean(time.time()))
 
     @Service.task
     async def _housekeeping(self) -> None:

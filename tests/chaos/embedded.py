@@ -33,7 +33,7 @@ from tests.chaos.world import (
 )
 
 
-DISK_MB = 256
+DISK_MB = 512
 PUBLISHER = "hand.example"
 COMMAND_MAX_S = 60.0
 ENDS_MAX_S = 240.0

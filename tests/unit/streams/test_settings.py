@@ -117,6 +117,11 @@ def test_an_unknown_variable_names_the_nearest_known_one(name: str, hint: str) -
     assert said.endswith(hint)
 
 
+def test_a_log_too_small_for_its_results_is_refused(write: Write) -> None:
+    path = write("[log]\nsize_max_gb = 0.1")
+    assert "log.size_max_gb must be 0.25 at least" in refusal(path)
+
+
 @pytest.mark.parametrize(
     ("toml", "said"),
     [
