@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -92,18 +91,6 @@ def _with_news(record: dict[str, Any]) -> dict[str, Any]:
 def _broken(record: dict[str, Any]) -> dict[str, Any]:
     known_as = {one["kind"]: one["value"] for one in record["identities"]}
     return record | {"identities": known_as}
-
-
-async def miscounted(log: Log, topic: Topic) -> None:
-    """Make *topic*, which must not exist yet, with a partition too many."""
-    await log.create([replace(topic, partitions=topic.partitions + 1)])
-
-
-async def forget_half(log: Log, topic: Topic) -> None:
-    """Truncate the front half of each partition of *topic*, such as a changelog."""
-    starts, ends = await log.starts(topic.name), await log.ends(topic.name)
-    middles = {p: (start + ends[p]) // 2 for p, start in starts.items()}
-    await log.delete_before(topic.name, middles)
 
 
 def huge_entry(guid: str, size_bytes: int = HUGE_BYTES) -> Iterator[bytes]:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import struct
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
 
 from streams import events
 from streams.log.face import Output
-from streams.log.kafka import topic_config
 from streams.log.standing import truncated
 from streams.topics import (
     DECLARED,
@@ -38,6 +34,7 @@ from tests.integration.delivery.harness import (
     open_bench,
     settings_for,
 )
+from tests.tampering import add_partition, truncate
 
 
 READ_BY = {RAW: "dedupe", UNIQUE: "annotate", TAGGED: "correlate"}
@@ -98,9 +95,7 @@ async def test_a_topic_that_is_given_more_partitions_stops_the_worker(
 ) -> None:
     worker = await on_kafka.work()
     await on_kafka.ready(worker)
-    name = on_kafka.settings.prefix + UNIQUE.name
-    async with _admin(on_kafka) as admin:
-        await admin.create_partitions({name: NewPartitions(UNIQUE.partitions + 1)})
+    await add_partition(on_kafka.settings, UNIQUE)
     assert await worker.ends() != 0
     assert "TopicMismatchError" in worker.said
     assert "has 9 partitions, needs 8; a count never changes in place" in worker.said
@@ -114,18 +109,7 @@ async def test_a_table_whose_records_were_deleted_is_named_and_the_stage_goes_on
     await on_kafka.until_drained()
     await worker.stop()
     assert await truncated(on_kafka.log, DECLARED) == []
-    name = on_kafka.settings.prefix + DEDUPE_TABLE.name
-    ends = await on_kafka.log.ends(DEDUPE_TABLE.name)
-    async with _admin(on_kafka) as admin:
-        # Of a topic that is compacted alone brokers let nobody delete records.
-        await _set_policy(admin, name, "compact,delete")
-        await admin.delete_records(
-            {
-                TopicPartition(name, partition): RecordsToDelete(end)
-                for partition, end in ends.items()
-            }
-        )
-        await _set_policy(admin, name, "compact")
+    await truncate(on_kafka.settings, DEDUPE_TABLE)
     (line,) = await truncated(on_kafka.log, DECLARED)
     assert DEDUPE_TABLE.name in line
     await on_kafka.feed(errands(range(50)))
@@ -141,22 +125,6 @@ async def _read_to_the_end(bench: Bench) -> bool:
         if any(done.get(p, 0) < end for p, end in ends.items()):
             return False
     return len(await bench.dead()) >= len(READ_BY)
-
-
-@asynccontextmanager
-async def _admin(bench: Bench) -> AsyncIterator[Any]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bench.settings.kafka.bootstrap)
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
-
-
-async def _set_policy(admin: Any, name: str, policy: str) -> None:
-    configs = topic_config(DEDUPE_TABLE) | {"cleanup.policy": policy}
-    resource = ConfigResource(ConfigResourceType.TOPIC, name, configs=configs)
-    await admin.alter_configs([resource])
 
 
 async def _partition(bench: Bench) -> int:
