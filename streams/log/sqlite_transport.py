@@ -279,7 +279,8 @@ class Consumer(BatchConsumer, _Shared, base.Consumer):
 
     @Service.task
     async def _making_room(self) -> None:
-        async for _ in self.itertimer(MAKE_ROOM_S, name="sqlite-room"):
+        while not self.should_stop:
+            await self.sleep(MAKE_ROOM_S)
             if self.records.is_full:
                 await self._whenever_possible(self.records.clean(time.time()))
 
