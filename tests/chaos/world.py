@@ -46,10 +46,13 @@ class Process:
         self._words = words
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+        #: How long its log was when it started.
+        self._said_before = 0
 
     def start(self) -> None:
         """Start it; returns at once."""
         with self.log.open("ab") as log:
+            self._said_before = log.tell()
             self._process = subprocess.Popen(
                 [WIREWATCH, *self._words],
                 cwd=self._folder,
@@ -66,10 +69,14 @@ class Process:
         self._running.wait()
 
     def stop(self) -> None:
-        """Ask it to end, and wait. Raises EndedError if it does so with an error."""
+        """Ask it to end, and wait. Raises EndedError if it does so with an error.
+
+        One that has said nothing yet may not have come to listen: it just ends.
+        """
+        starting = self.log.stat().st_size == self._said_before
         self._running.terminate()
         code = self._running.wait(DRAIN_MAX_S)
-        if code != 0:
+        if code != 0 and not (starting and code == -signal.SIGTERM):
             raise EndedError(f"{self.name}: SIGTERM ended it with {code}: {self.log}")
 
     def pause(self) -> None:
