@@ -128,7 +128,8 @@ def _inject(
     _say(f"{name}: {' + '.join(one.name for one in faults)}, for {held_s:.1f} s")
     before = world.source.published
     with ExitStack() as striking:
-        for fault in faults:
+        # What writes to the log must still find it.
+        for fault in sorted(faults, key=lambda one: one.target != "log"):
             striking.enter_context(fault.strike(world, rng))
         time.sleep(held_s)  # being away is the point
     published = world.source.published - before
