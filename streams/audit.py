@@ -26,7 +26,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import msgspec
@@ -136,16 +136,23 @@ async def wait(
     behind = await _behind(log, deadline)
     await letters.read_more(log, book)
     aside = _put_aside(book)
-    emissions = await _emissions(log, scope, sent, now())
+    oldest = now() - timedelta(seconds=INDEX_KEPT_S)
+    emissions = await _emissions(log, scope, sent, oldest)
     evidence = Evidence(
-        standing=Standing(dedupe=dedupe, annotate=annotate, behind=behind),
+        standing=Standing(
+            dedupe=dedupe,
+            annotate=annotate,
+            annotated=all(annotate[p] >= end for p, end in sent.items()),
+            behind=behind,
+        ),
         emissions=emissions,
         refused=aside.by_dedupe,
         letters=aside.later,
         held=await _held(index, {one.ident for one in emissions.values()}),
+        oldest=oldest,
     )
     account = _Account(listed=only is not None)
-    async for position, verdict in _verdicts(log, scope, evidence):
+    async for position, verdict in _verdicts(log, index, scope, evidence):
         account.enter(position, verdict)
     return account.closed(Counter() if only is not None else _grouped(aside.at_door))
 
@@ -270,13 +277,12 @@ def _sent_in(value: bytes | None) -> _Sent | None:
 
 
 async def _emissions(
-    log: Log, scope: _Scope, ends: Mapping[int, int], now: datetime
+    log: Log, scope: _Scope, ends: Mapping[int, int], oldest: datetime
 ) -> dict[str, Emission]:
     """Return what dedupe sent on, by origin: the first time, or the last retry."""
     if scope.since is None:
         return {}
     starts = await log.offsets_at(UNIQUE.name, scope.since - CLOCKS_APART)
-    oldest = now - timedelta(seconds=INDEX_KEPT_S)
     emissions: dict[str, Emission] = {}
     async for record in log.read(UNIQUE.name, starts, ends):
         origin = events.origin_of(record)
@@ -287,8 +293,7 @@ async def _emissions(
         emissions[origin] = Emission(
             ident=sent.id,
             revision=sent.revision,
-            partition=record.partition,
-            offset=record.offset,
+            place=(record.partition, record.offset),
             expired=sent.anchor < oldest,
         )
     return emissions
@@ -303,7 +308,7 @@ async def _held(index: SearchIndex, idents: Collection[str]) -> dict[str, Held]:
 
 
 async def _verdicts(
-    log: Log, scope: _Scope, evidence: Evidence
+    log: Log, index: SearchIndex, scope: _Scope, evidence: Evidence
 ) -> AsyncIterator[tuple[Position, Verdict]]:
     """Yield the fate of each raw record in *scope*."""
     waiting: dict[Position, Verdict | Silence] = {}
@@ -331,8 +336,11 @@ async def _verdicts(
     fates = {at: retried.get(str(at), judged) for at, judged in waiting.items()}
     silent = [one for one in fates.values() if isinstance(one, Silence)]
     by_name = await _remembered(log, silent)
+    further = {ident for known in by_name.values() for ident in known}
+    held = await _held(index, further - evidence.held.keys())
+    known = replace(evidence, held={**evidence.held, **held})
     for position, judged in fates.items():
-        yield position, _settled(judged, by_name)
+        yield position, _settled(judged, by_name, known)
     for position in (scope.positions or frozenset()) - found - fates.keys():
         yield position, await _missing(log, position, evidence)
 
@@ -357,12 +365,14 @@ def _only_as_retries(
 
 
 def _settled(
-    judged: Verdict | Silence, by_name: Mapping[bytes, Mapping[str, Publication]]
+    judged: Verdict | Silence,
+    by_name: Mapping[bytes, Mapping[str, Publication]],
+    evidence: Evidence,
 ) -> Verdict:
     if isinstance(judged, Verdict):
         return judged
     known = {i: p for name in judged.names for i, p in by_name.get(name, {}).items()}
-    return judge_silence(judged, known)
+    return judge_silence(judged, known, evidence)
 
 
 def _silence(record: Record) -> Silence | Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
@@ -68,8 +69,9 @@ class Emission(NamedTuple):
 
     ident: str
     revision: int
-    partition: int
-    offset: int
+    #: Partition and offset of ``items.unique``; None: a full log has let it go, which
+    #: annotate had read.
+    place: tuple[int, int] | None
     #: Its index month is older than the index keeps.
     expired: bool
 
@@ -81,6 +83,8 @@ class Standing:
     #: Offsets of ``items.raw`` and ``items.unique``, by partition.
     dedupe: Mapping[int, int]
     annotate: Mapping[int, int]
+    #: Whether annotate had read all that was there then.
+    annotated: bool
     #: The first later stage that has not read all; '' if they have.
     behind: str
 
@@ -96,11 +100,16 @@ class Evidence:
     #: What later stages put aside, by its origin.
     letters: Mapping[str, PutAside]
     held: Mapping[str, Held]
+    #: The index keeps no item whose anchor is before this.
+    oldest: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class Silence:
-    """A record that dedupe has passed without an output: a copy, or lost."""
+    """A record that dedupe has passed, and of which ``items.unique`` holds nothing.
+
+    A copy, or lost; or a full log has let go what was made of it.
+    """
 
     sight: Sight
     names: tuple[bytes, ...]
@@ -146,18 +155,33 @@ def _by_what_is_held(held: Held, emission: Emission, origin: str) -> Verdict:
 
 def _awaited(emission: Emission, standing: Standing) -> str:
     """Return the stage that *emission* may be waiting for; '' if all have passed it."""
-    if emission.offset >= standing.annotate.get(emission.partition, 0):
+    if emission.place is None:
+        return standing.behind if standing.annotated else "annotate"
+    partition, offset = emission.place
+    if offset >= standing.annotate.get(partition, 0):
         return "annotate"
     return standing.behind
 
 
-def judge_silence(silence: Silence, publications: Mapping[str, Publication]) -> Verdict:
+def judge_silence(
+    silence: Silence, publications: Mapping[str, Publication], evidence: Evidence
+) -> Verdict:
     """Return the fate of a record that dedupe was silent about, by what it remembers."""
     sight = silence.sight
     for ident, known in publications.items():
         if known.state == "forgotten":
             asked_at = str(Position(RAW.name, *known.cause))
             return Verdict(Fate.FORGOTTEN, ident, because=asked_at)
+        if known.cause == (sight.partition, sight.offset):
+            emission = Emission(
+                ident=ident,
+                revision=known.revision,
+                place=None,
+                expired=known.anchor < evidence.oldest,
+            )
+            return judge_emission(
+                emission, str(Position(RAW.name, *known.cause)), evidence
+            )
         if not known.accounts_for(sight):
             continue
         at = known.cause
