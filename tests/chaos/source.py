@@ -65,6 +65,8 @@ class Publication:
     publisher: str
     #: One after the other; None is a withdrawal.
     editions: list[Text | None]
+    #: By the monotonic clock.
+    begun_s: float
     changed_s: float
     published: datetime
     #: Feed -> editions, counted from 1, that a poll has taken.
@@ -138,7 +140,9 @@ class Source:
     def pass_on(self, guid: str, text: Text) -> Publication:
         """Note what somebody else publishes, so that it is looked for."""
         now = time.monotonic()
-        one = Publication(guid, "elsewhere.example", [text], now, datetime.now(UTC))
+        one = Publication(
+            guid, "elsewhere.example", [text], now, now, datetime.now(UTC)
+        )
         with self._lock:  # it is not ours to change
             self.publications[guid] = one
         return one
@@ -240,7 +244,7 @@ class Source:
 
     def _add(self, publisher: str, guid: str, text: Text) -> Publication:
         now = time.monotonic()
-        one = Publication(guid, publisher, [text], now, datetime.now(UTC))
+        one = Publication(guid, publisher, [text], now, now, datetime.now(UTC))
         self.publications[guid] = one
         self._told.add((publisher, text))
         self._recent = [*self._recent, one][-CHANGEABLE:]

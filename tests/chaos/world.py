@@ -127,6 +127,8 @@ class World(ABC):
         self.has = has
         #: Positions of what was put on topics and is no record of ours.
         self.malformed: list[str] = []
+        #: Of what was published before, raw records may be gone: a full log was trimmed.
+        self.trimmed_s = 0.0
         self.source = Source(seed, folder, rate=rate)
         self._stack = ExitStack()
 

@@ -232,6 +232,7 @@ def fill_log(world: World, rng: Random) -> Iterator[None]:
     asyncio.run(_emptied(world.settings))
     del world.worker.environment["WIREWATCH_LOG_SIZE_MAX_GB"]
     world.worker.start()
+    world.trimmed_s = time.monotonic()
 
 
 @fault("index files deleted, reindex", target="worker", modes=EMBEDDED, weight=0.7)
