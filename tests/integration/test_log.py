@@ -229,7 +229,7 @@ async def test_appends_at_the_same_time_lose_nothing_and_keep_their_own_order(
     async def writer(name: int) -> list[Position]:
         return [
             position
-            for number in range(20)
+            for number in range(60)
             for position in await log.append(
                 [Output("records", b"k", b"%d/%d" % (name, number), (), 1)]
             )
@@ -238,9 +238,9 @@ async def test_appends_at_the_same_time_lose_nothing_and_keep_their_own_order(
     positions = await asyncio.gather(*(writer(name) for name in range(8)))
 
     found = {record.position: record.value for record in await everything(log)}
-    assert len(found) == 160
+    assert len(found) == 480
     for name, its in enumerate(positions):
-        assert [found[p] for p in its] == [b"%d/%d" % (name, n) for n in range(20)]
+        assert [found[p] for p in its] == [b"%d/%d" % (name, n) for n in range(60)]
         assert its == sorted(its)
 
 
