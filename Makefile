@@ -7,6 +7,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DATA   ?=
 PYTEST_ARGS ?=
+# Processes that share the tests; most tests wait for servers, not for a core.
+TEST_JOBS ?= 3
 LOCK_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -29,7 +31,7 @@ run: setup  ## watch the sample that ships (no network needed; in ./data-sample)
 
 test: setup  ## lint, types, imports, then every test; starts real Kafka and Elasticsearch
 	$(MAKE) --no-print-directory lint audit-dependencies
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
 
 lint: setup  ## ruff (all rules), mypy (strict), import-linter
 	$(BIN)/ruff check .

@@ -4,6 +4,9 @@ A test says what it needs by its fixtures (or, where a fixture is chosen at run 
 the marker ``kafka`` or ``elasticsearch``). Servers that nobody needs are not started;
 those that somebody needs start while the first tests run. Without servers the tests are
 skipped, loudly; with ``CI`` set, a skipped one is a failure.
+
+When the run is spread over processes (``pytest -n``), the first one starts the servers
+that all share, and tells the others where they are.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import os
 
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -32,7 +36,23 @@ _SUITE = pytest.StashKey[Suite]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_SUITE] = Suite(os.environ)
+    told = getattr(config, "workerinput", {}).get("servers", {})
+    config.stash[_SUITE] = Suite(os.environ | told)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Start what the processes of a spread run share, before they begin."""
+    config.stash[_SUITE].prepare(KINDS, KINDS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell one of these processes where the servers are."""
+    suite = node.config.stash[_SUITE]
+    node.workerinput["servers"] = {
+        VARIABLES[kind]: suite.shared(kind) for kind in KINDS if not suite.missing(kind)
+    }
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
