@@ -69,6 +69,7 @@ class Held(NamedTuple):
     revision: int
     state: str
     origin: str
+    first_seen: datetime
 
 
 class Rebuild(NamedTuple):

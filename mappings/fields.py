@@ -58,12 +58,15 @@ class Header(msgspec.Struct, frozen=True):
     id: str
     version: int
     revision: int
+    first_seen: datetime
     state: str = "present"
     origin: str = ""
 
     def held(self) -> Held:
         """Return it as :meth:`mappings.face.SearchIndex.held` does."""
-        return Held(self.version, self.revision, self.state, self.origin)
+        return Held(
+            self.version, self.revision, self.state, self.origin, self.first_seen
+        )
 
 
 def kind_of(document: Item | Incident) -> Kind:

@@ -199,8 +199,8 @@ async def test_held_sees_what_is_written_before_it_is_searchable(
         [item("i1", version=7, revision=2), item("i2", state="withdrawn", version=9)]
     )
     assert await index.held(["i1", "i2", "absent"]) == {
-        "i1": Held(7, 2, "present", "items.raw/3/14"),
-        "i2": Held(9, 1, "withdrawn", "items.raw/3/14"),
+        "i1": Held(7, 2, "present", "items.raw/3/14", NOW),
+        "i2": Held(9, 1, "withdrawn", "items.raw/3/14", NOW),
     }
     assert await index.held([]) == {}
 

@@ -221,7 +221,9 @@ class World:
 
     def _index(self, record: Record) -> None:
         item = events.decode(Item, record.value)
-        self.held[item.id] = Held(item.version, item.revision, item.state, item.origin)
+        self.held[item.id] = Held(
+            item.version, item.revision, item.state, item.origin, item.first_seen
+        )
 
     def _send(self, output: Output, cause: Record) -> None:
         thread = events.thread_of(cause)
