@@ -128,8 +128,7 @@ def _inject(
     _say(f"{name}: {' + '.join(one.name for one in faults)}, for {held_s:.1f} s")
     before = world.source.published
     with ExitStack() as striking:
-        # What writes to the log must still find it.
-        for fault in sorted(faults, key=lambda one: one.target != "log"):
+        for fault in sorted(faults, key=_place):
             striking.enter_context(fault.strike(world, rng))
         time.sleep(held_s)  # being away is the point
     published = world.source.published - before
@@ -145,6 +144,13 @@ def _inject(
         )
         for fault in faults
     ]
+
+
+def _place(fault: Fault) -> int:
+    """Return when *fault* strikes: what writes to the log must find it, and room there."""
+    if "small disk" in fault.needs:
+        return 2
+    return 0 if fault.target == "log" else 1
 
 
 def _recovery_s(world: World, name: str) -> float:
