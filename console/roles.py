@@ -120,6 +120,7 @@ async def worker(
             ready=ready.is_set,
             progress=running.progress,
             delays_s=running.delays_s,
+            session_s=at.settings.kafka.session_timeout_s,
         )
         told = asyncio.create_task(_tell(ready, stage or STAGES))
         try:

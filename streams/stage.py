@@ -223,6 +223,7 @@ def attach(
                 await loop.work_on(event.value, event.message)
                 await stream.ack(event)
             except Abandoned:
+                loop.progress.waiting = ""  # whoever has the partition now may wait
                 log.info("batch abandoned", stage=stage.name, at=str(event.message.tp))
             except Exception as error:  # noqa: BLE001 - Faust would restart the agent over a hole
                 log.critical("stage stops", stage=stage.name, error=repr(error))
@@ -460,6 +461,8 @@ class _Loop:
             ):
                 raise Abandoned
             if consumer.lease_is_fresh():
+                if said_at > -LEASE_SAY_S:
+                    self.progress.waiting = ""
                 return
             self.progress.waits("the brokers have not heard of us lately")
             if time.monotonic() - said_at >= LEASE_SAY_S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,8 @@ class Watched:
     #: None where no index stage runs.
     delays_s: Tally | None = None
     connectors: Sequence[Connector] = ()
+    #: Unheard of for so long, a worker has lost its partitions (kafka.session_timeout_s).
+    session_s: float = math.inf
     started_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -57,6 +60,9 @@ def unready(watched: Watched, *, now: datetime, now_s: float) -> list[str]:
         waited_s = now_s - progress.waiting_since_s
         if progress.waiting and waited_s > WAITING_MAX_S:
             reasons.append(f"{stage} waits for {waited_s:.0f} s: {progress.waiting}")
+        lease_s = progress.lease_age_s()
+        if lease_s is not None and lease_s > watched.session_s:
+            reasons.append(f"{stage} has not heard its coordinator for {lease_s:.0f} s")
     dues = [one.due for one in watched.sources() if one.due is not None]
     late_s = [(now - due).total_seconds() for due in dues]
     if late_s and min(late_s) > OVERDUE_MAX_S:

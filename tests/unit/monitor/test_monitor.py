@@ -175,6 +175,16 @@ def test_a_stage_that_waits_long_makes_it_unready(waited_s: float, count: int) -
     assert all("index waits for 99 s: storing: no connection" in r for r in reasons)
 
 
+@pytest.mark.parametrize(("age_s", "count"), [(9, 0), (11, 1), (None, 0)])
+def test_an_idle_worker_that_its_coordinator_has_let_go_is_not_ready(
+    age_s: float | None, count: int
+) -> None:
+    progress = Progress(lease_age_s=lambda: age_s)
+    one = watched(progress={"correlate": progress}, session_s=10)
+    reasons = unready(one, now=NOW, now_s=0)
+    assert reasons == ["correlate has not heard its coordinator for 11 s"][:count]
+
+
 def test_one_hanging_source_is_borne_but_not_all() -> None:
     late = feed(due=NOW - timedelta(seconds=OVERDUE_MAX_S + 1))
     early = feed(due=NOW + timedelta(seconds=5))
