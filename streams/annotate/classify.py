@@ -24,7 +24,8 @@ from streams.records import Classification, Event, IncidentClass, Modality, Span
 
 VERSION = "keywords-2"
 
-#: Characters of the text that are read; what a report tells of, it tells early.
+#: Characters that are read, of the title and of the text; what a report tells of, it
+#: tells early.
 READ_MAX = 1000
 TITLE_WEIGHT = 1.4
 #: Of the first, second and later sentences of a text.
@@ -255,7 +256,7 @@ def _near(rule: Sequence[str], mentions: _Mentions) -> bool:
 def _sentences(title: str, text: str, lexicon: concepts.Lexicon) -> list[_Sentence]:
     read = [
         _Sentence("title", TITLE_WEIGHT, _mentions("title", words, lexicon))
-        for words in sentences(title)
+        for words in sentences(title[:READ_MAX])
     ]
     body = text[:READ_MAX]
     # Some feeds repeat the title at the start of the text.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.annotate.classify import SPANS_MAX, classify
+from streams.annotate.classify import READ_MAX, SPANS_MAX, classify
 from streams.annotate.concepts import LANGUAGES, lexicon, rules
 from streams.annotate.words import sentences
 from streams.records import IncidentClass
@@ -102,6 +102,13 @@ def test_a_language_without_a_lexicon_tells_nothing() -> None:
 def test_an_unknown_language_is_read_with_all_lexicons() -> None:
     (event,) = classify("Kayes: attentat, 3 morts", "", "und")
     assert event.incident_class.label == "remote_violence"
+
+
+def test_no_more_than_the_beginning_of_a_title_is_read() -> None:
+    """One of a megabyte held up the stage for half a minute."""
+    title = f"{'so ' * (READ_MAX // 3)} militants abducted nine farmers."
+    assert classify(title, "", "en") == ()
+    assert classify(title[300:], "", "en") != ()
 
 
 def test_a_title_repeated_in_the_text_counts_once() -> None:
