@@ -202,15 +202,8 @@ async def export(
 
 async def _one(log: Log, which: str) -> Record | None:
     topic = DEADLETTERS.name
-    try:
-        at = (
-            Position(topic, 0, int(which))
-            if which.isdecimal()
-            else Position.parse(which)
-        )
-    except ValueError:
-        return None
-    if at.topic != topic:
+    at = Position.parse(f"{topic}/0/{which}") or Position.parse(which)
+    if at is None or at.topic != topic:
         return None
     starts, ends = await log.starts(topic), await log.ends(topic)
     if not starts.get(at.partition, 0) <= at.offset < ends.get(at.partition, 0):

@@ -209,11 +209,8 @@ async def _outcome(
     origins: dict[Position, Position] = {}
     for one in done:
         if one.done is Done.PUT_BACK:
-            try:
-                origin = Position.parse(one.letter.origin)
-            except ValueError:
-                continue
-            if origin.topic == RAW.name:
+            origin = Position.parse(one.letter.origin)
+            if origin is not None and origin.topic == RAW.name:
                 origins[one.letter.position] = origin
     result = await auditing.wait(
         log, index, only=list(origins.values()), timeout_s=timeout_s

@@ -70,7 +70,7 @@ def passages(
     """Return what *records* tell, by the raw record that each came from."""
     by_origin: dict[Position, list[Step]] = {origin: [] for origin in verdicts}
     for record in records:
-        origin = Position.parse(events.origin_of(record))
+        origin = Position.parse(events.origin_of(record)) or record.position
         by_origin.setdefault(origin, []).extend(_steps(record))
     found = [
         Passage(origin, verdicts.get(origin), tuple(sorted(steps)))

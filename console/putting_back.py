@@ -121,11 +121,9 @@ async def _into_index(
     except RecordError as error:
         fate = Refused(type(error).__name__, str(error))
     if isinstance(fate, Refused):
-        lay_at = Position.parse(letter.lay_at)
+        lay_at = Position.parse(letter.lay_at) or letter.position
         again = events.dead_letter(
-            record._replace(
-                topic=lay_at.topic, partition=lay_at.partition, offset=lay_at.offset
-            ),
+            record._replace(**lay_at._asdict()),
             stage=letter.stage,
             kind=fate.kind,
             reason=fate.reason,

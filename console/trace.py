@@ -145,7 +145,7 @@ class _Tracer:
                 raise NotFoundError(
                     f"{position} was refused at the door: it never was on {RAW.name}"
                 )
-            origin = Position.parse(events.origin_of(record))
+            origin = _origin(record)
         result = await auditing.audit(self._log, self._index, only=[origin])
         verdict = result.fates[origin]
         if verdict.ident:
@@ -174,10 +174,9 @@ class _Tracer:
         records = [one async for one in self._of_key(UNIQUE, ident, since)]
         if not records and held is None:
             raise NotFoundError(f"there is no item {ident!r}, nor an incident")
-        origins = {Position.parse(events.origin_of(one)) for one in records}
-        origins |= set(known or ())
-        if held is not None and held.origin:
-            origins.add(Position.parse(held.origin))
+        origins = {_origin(one) for one in records} | set(known or ())
+        if held is not None and (last := Position.parse(held.origin)) is not None:
+            origins.add(last)
         if records:
             since = clock.from_ms(records[0].timestamp_ms) - timedelta(seconds=1)
         records += [one async for one in self._of_key(TAGGED, ident, since)]
@@ -242,14 +241,13 @@ class _Tracer:
 
 def _position(what: str) -> Position | None:
     """Return the position that *what* is; None if it is none."""
-    if what.isdecimal():
-        return Position(DEADLETTERS.name, 0, int(what))
-    try:
-        position = Position.parse(what)
-    except ValueError:
-        return None
+    position = Position.parse(f"{DEADLETTERS.name}/0/{what}") or Position.parse(what)
     known = {topic.name for topic in DECLARED}
-    return position if position.topic in known else None
+    return position if position is not None and position.topic in known else None
+
+
+def _origin(record: Record) -> Position:
+    return Position.parse(events.origin_of(record)) or record.position
 
 
 def _names(publisher: str, link: str) -> list[bytes]:

@@ -252,8 +252,8 @@ def _retries(book: letters.Book) -> dict[str, Position]:
     """Return where raw records were put back last, by where they first lay."""
     found = {}
     for notice in (one for noted in book.notices.values() for one in noted):
-        if notice.to.startswith(f"{RAW.name}/"):
-            found[notice.origin] = Position.parse(notice.to)
+        if notice.to is not None and notice.to.topic == RAW.name:
+            found[notice.origin] = notice.to
     return found
 
 
@@ -286,7 +286,7 @@ async def _emissions(
     emissions: dict[str, Emission] = {}
     async for record in log.read(UNIQUE.name, starts, ends):
         origin = events.origin_of(record)
-        again = origin in emissions and not record.header(events.RETRY_OF)
+        again = origin in emissions and events.retry_of(record) is None
         sent = _sent_in(record.value)
         if again or sent is None:
             continue
@@ -315,7 +315,7 @@ async def _verdicts(
     retried: dict[str, Verdict | Silence] = {}
     found: set[Position] = set()
     async for record in log.read(RAW.name, scope.starts, scope.ends):
-        position, is_retry = record.position, bool(record.header(events.RETRY_OF))
+        position, is_retry = record.position, _is_retry(record)
         asked = scope.positions is None or position in scope.positions
         if not (asked or is_retry):
             continue
@@ -345,6 +345,12 @@ async def _verdicts(
         yield position, await _missing(log, position, evidence)
 
 
+def _is_retry(record: Record) -> bool:
+    """Whether a raw record was put back; one that only says so is its own origin."""
+    elsewhere = events.origin_of(record) != str(record.position)
+    return elsewhere and events.retry_of(record) is not None
+
+
 def _may_have_been_retried(verdict: Verdict) -> bool:
     return verdict.fate in {Fate.DEAD_LETTER, Fate.UNACCOUNTED}
 
@@ -354,13 +360,10 @@ def _only_as_retries(
 ) -> Iterator[Position]:
     """Yield where records lay that are in *scope* and kept as retries alone."""
     for name in retried:
-        try:
-            position = Position.parse(name)
-        except ValueError:
+        position = Position.parse(name)
+        if position is None or position.topic != RAW.name or position in found:
             continue
-        if position not in found and (
-            scope.positions is None or position in scope.positions
-        ):
+        if scope.positions is None or position in scope.positions:
             yield position
 
 

@@ -21,6 +21,15 @@ def from_ms(milliseconds: int) -> datetime:
     return EPOCH + timedelta(milliseconds=milliseconds)
 
 
+def parse(text: str) -> datetime | None:
+    """Read what ``isoformat()`` wrote of a time; None if it is something else."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
 def to_ms(moment: datetime) -> int:
     """Return the whole milliseconds from the Unix epoch to *moment*."""
     assert moment.tzinfo is not None, f"{moment} has no time zone"

@@ -18,7 +18,7 @@ import msgspec
 
 from streams.clock import to_ms
 from streams.errors import RecordError
-from streams.log.face import Headers, Output, Record
+from streams.log.face import Headers, Output, Position, Record
 from streams.records import (
     SCHEMA_VERSION,
     Cursor,
@@ -194,7 +194,8 @@ def dead_letter(
         DEAD_POSITION: str(record.position),
         DEAD_TIME: now.isoformat(),
     }
-    kept = tuple(header for header in record.headers if header[0] not in about)
+    ours = {*about, NOTICE_LETTER, NOTICE_STATE, NOTICE_TO}
+    kept = tuple(header for header in record.headers if header[0] not in ours)
     return Output(DEADLETTERS.name, record.key, record.value, kept + _headers(about))
 
 
@@ -289,7 +290,13 @@ def _bytes(text: str) -> bytes:
 
 def origin_of(record: Record) -> str:
     """Return the raw record that *record* came from; a raw one is its own origin."""
-    return record.header(ORIGIN) or str(record.position)
+    return str(Position.parse(record.header(ORIGIN)) or record.position)
+
+
+def retry_of(record: Record) -> Position | None:
+    """Return the dead letter that *record* was put back for, or follows from."""
+    letter = Position.parse(record.header(RETRY_OF))
+    return letter if letter is not None and letter.topic == DEADLETTERS.name else None
 
 
 def thread_of(record: Record) -> Headers:
@@ -297,6 +304,6 @@ def thread_of(record: Record) -> Headers:
     thread = {
         ORIGIN: origin_of(record),
         REPLAY: record.header(REPLAY),
-        RETRY_OF: record.header(RETRY_OF),
+        RETRY_OF: str(retry_of(record) or ""),
     }
     return _headers({name: told for name, told in thread.items() if told})

@@ -201,7 +201,5 @@ def _is_as_late(held: Held, emission: Emission, origin: str) -> bool:
     """
     if held.revision > emission.revision or held.origin == origin:
         return True
-    try:
-        return Position.parse(held.origin).offset > Position.parse(origin).offset
-    except ValueError:
-        return False
+    last, one = Position.parse(held.origin), Position.parse(origin)
+    return last is not None and one is not None and last.offset > one.offset

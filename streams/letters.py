@@ -76,8 +76,8 @@ class Notice(NamedTuple):
     at: datetime
     letter: str
     state: Literal["retried", "purged"]
-    #: Where the retry lies; '' if it was written to the index, or the letter purged.
-    to: str
+    #: Where the retry lies; None if it was written to the index, or the letter purged.
+    to: Position | None
     lay_at: str
     origin: str
     stage: str
@@ -141,7 +141,11 @@ class Book:
 
 def is_notice(record: Record) -> bool:
     """Whether a record of the topic is about a letter, and not one itself."""
-    return bool(record.header(events.NOTICE_LETTER))
+    return record.value is None and _named(record) is not None
+
+
+def _named(notice: Record) -> Position | None:
+    return Position.parse(notice.header(events.NOTICE_LETTER))
 
 
 def letter_in(record: Record) -> Letter:
@@ -156,22 +160,20 @@ def letter_in(record: Record) -> Letter:
         lay_at=record.header(events.DEAD_POSITION),
         origin=record.header(events.ORIGIN),
         source=record.header("ce_source"),
-        retry_of=record.header(events.RETRY_OF),
+        retry_of=str(events.retry_of(record) or ""),
     )
 
 
 def notice_in(record: Record) -> Notice:
     """Return the notice that *record* is."""
     purged = record.header(events.NOTICE_STATE) == "purged"
-    written = record.header(events.DEAD_TIME)  # on one that was carried
+    written = clock.parse(record.header(events.DEAD_TIME))  # on one that was carried
     return Notice(
         position=record.position,
-        at=datetime.fromisoformat(written)
-        if written
-        else clock.from_ms(record.timestamp_ms),
-        letter=record.header(events.NOTICE_LETTER),
+        at=written or clock.from_ms(record.timestamp_ms),
+        letter=str(_named(record) or ""),
         state="purged" if purged else "retried",
-        to=record.header(events.NOTICE_TO),
+        to=Position.parse(record.header(events.NOTICE_TO)),
         lay_at=record.header(events.DEAD_POSITION),
         origin=record.header(events.ORIGIN),
         stage=record.header(events.DEAD_STAGE),
@@ -206,12 +208,12 @@ async def read_more(log: Log, book: Book) -> None:
 
 def retried(letter: Letter, to: Position | None) -> Output:
     """Return the notice that *letter* was put back at *to* (None: into the index)."""
-    return _notice(letter, "retried", "" if to is None else str(to))
+    return _notice(letter, "retried", to)
 
 
 def purged(letter: Letter) -> Output:
     """Return the notice that *letter* was given up."""
-    return _notice(letter, "purged", "")
+    return _notice(letter, "purged", None)
 
 
 def carried(notice: Notice) -> Output:
@@ -221,11 +223,13 @@ def carried(notice: Notice) -> Output:
     return again._replace(headers=(*again.headers, written))
 
 
-def _notice(about: Letter | Notice, state: str, to: str, *, letter: str = "") -> Output:
+def _notice(
+    about: Letter | Notice, state: str, to: Position | None, *, letter: str = ""
+) -> Output:
     told = {
         events.NOTICE_LETTER: letter or str(about.position),
         events.NOTICE_STATE: state,
-        events.NOTICE_TO: to,
+        events.NOTICE_TO: str(to or ""),
         events.DEAD_POSITION: about.lay_at,
         events.ORIGIN: about.origin,
         events.DEAD_STAGE: about.stage,

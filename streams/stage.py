@@ -421,7 +421,7 @@ class _Loop:
 
     def _count_refusal(self, record: Record, refusal: Refusal) -> None:
         # What was refused before and is put back says nothing about other records.
-        self.progress.refusals_in_a_row += not record.header(events.RETRY_OF)
+        self.progress.refusals_in_a_row += events.retry_of(record) is None
         log.warning(
             "refused",
             stage=self._stage.name,

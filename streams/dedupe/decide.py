@@ -161,13 +161,10 @@ def look(record: Record, item: RawItem) -> Sight:
 
 
 def _first_lay(record: Record) -> Position:
-    if record.header(events.RETRY_OF):
-        try:
-            origin = Position.parse(events.origin_of(record))
-        except ValueError:
-            return record.position
-        if origin.topic == record.topic:
-            return origin
+    origin = Position.parse(events.origin_of(record))
+    is_retry = events.retry_of(record) is not None
+    if is_retry and origin is not None and origin.topic == record.topic:
+        return origin
     return record.position
 
 

@@ -9,6 +9,8 @@ adds it to topics and consumer groups, and takes it off again.
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -19,6 +21,8 @@ from streams.topics import Topic, size_limit
 
 
 Headers = tuple[tuple[str, bytes], ...]
+
+_POSITION = re.compile(r"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})/([0-9]{1,18})")
 
 
 class Position(NamedTuple):
@@ -32,9 +36,14 @@ class Position(NamedTuple):
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     @classmethod
-    def parse(cls, text: str) -> Position:
-        """Read what ``str()`` wrote; ValueError if it is something else."""
-        topic, partition, offset = text.rsplit("/", 2)
+    def parse(cls, text: str) -> Position | None:
+        """Read what ``str()`` wrote; None if it is something else.
+
+        Whoever may write to a topic writes its headers too.
+        """
+        if (found := _POSITION.fullmatch(text)) is None:
+            return None
+        topic, partition, offset = found.groups()
         return cls(topic, int(partition), int(offset))
 
 

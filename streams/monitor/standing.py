@@ -132,8 +132,8 @@ class Looker:
                 del self._letters[position]
 
     def _close(self, letter: str) -> None:
-        if letter:
-            self._letters.pop(Position.parse(letter), None)
+        if (position := Position.parse(letter)) is not None:
+            self._letters.pop(position, None)
 
 
 def _counted(letters: Iterable[_Letter]) -> dict[tuple[str, str], int]:

@@ -118,7 +118,7 @@ async def test_a_record_is_put_back_with_its_key_its_headers_and_its_letter(
     book = await letters.read(desk.log)
     assert not list(book.open())
     (notice,) = book.notices[str(which)]
-    assert (notice.to, notice.origin) == (str(again.position), str(first.position))
+    assert (str(notice.to), notice.origin) == (str(again.position), str(first.position))
 
     # Given up for good, what was done stays on record.
     end = max(book.ends.values())
