@@ -125,10 +125,12 @@ def forgotten(
 ) -> HeldIncident:
     """Return the incident without a word of *item*'s, in reports, facts or changes.
 
-    ``member`` says that *item* is counted in it; else it only was, before an edit.
+    ``member`` says that *item* is known to be counted in it. Else it only was, before an
+    edit; or we have forgotten the item, and its report is still there.
     """
     before = held.incident
-    if member:
+    named = any(r.item == item.id for r in (*before.reports, *held.standby))
+    if member or named:
         held = left(held, item, version=version, moved_to="")
     incident = msgspec.structs.replace(
         held.incident, version=version, origin=item.origin
@@ -144,8 +146,7 @@ def forgotten(
         getattr(before, name) != getattr(incident, name) for name in _MATERIAL
     )
     incident = msgspec.structs.replace(incident, changes=plain, material=material)
-    standby = tuple(r for r in held.standby if r.item != item.id)
-    return HeldIncident(incident=incident, story=held.story, standby=standby)
+    return HeldIncident(incident=incident, story=held.story, standby=held.standby)
 
 
 def stub(ident: str, item: Item, *, version: int) -> Incident:

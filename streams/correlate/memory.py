@@ -7,16 +7,21 @@ has been made already, so a replayed record repeats only what a crash has left o
 
 The order of age is in the table too: ``t`` + offset names the entries that this record
 touched. A sweep goes along these places and forgets what nothing has touched for
-:data:`REMEMBERED_MS`; :mod:`streams.forgetting` has the clock that it goes by.
+:data:`REMEMBERED_MS`; :mod:`streams.forgetting` has the clock that it goes by. What is too
+old and must stay all the same is *renewed*: touched again by the record that sweeps.
 
-A version is at least the append time of its record. What a clock that ran ahead has given
-one in the future is not forgotten before that time has come: forgotten, the next revision
-would have a lower version than the index holds, and be lost on it.
+* A version is at least the append time of its record. What a clock that ran ahead has
+  given one in the future is kept until that time has come: forgotten, the next revision
+  would have a lower version than the index holds, and be lost on it.
+* An item is kept while an incident that is remembered has a report of it (its copies
+  keep an incident alive): its withdrawal must find that.
+
+An item that an operator had forgotten is remembered for ever, by its version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from datetime import datetime
 from typing import Literal, TypeVar, cast
 
@@ -25,7 +30,7 @@ import msgspec
 from streams import events
 from streams.forgetting import DAY_MS, Sweep, is_due, started, swept
 from streams.log.face import Record
-from streams.records import Incident, Report
+from streams.records import FORGOTTEN_VERSION, Incident, Report
 from streams.stage import State
 
 
@@ -128,6 +133,8 @@ class Turn:
         self.is_replay = bool(record.header(events.REPLAY))
         self.writes: dict[bytes, bytes | None] = {}
         self._state = state
+        #: Keys of what the sweep had to keep.
+        self._renewed: list[bytes] = []
 
     def find(self, key: bytes, kind: type[E]) -> E | None:
         """Return the entry at *key*, as this turn has left it so far."""
@@ -166,18 +173,22 @@ class Turn:
 
     def touch(self, keys: Iterable[bytes]) -> None:
         """Note *keys* as touched by this record, and forget what is too old."""
-        names = tuple(key.decode("utf-8", "surrogatepass") for key in keys)
-        place = _place_key(self.offset)
-        if not self._is_touched(place, names):
-            clock_ms = self._standing(self.find(SWEEP_KEY, _Sweep)).clock_ms
-            self.writes[place] = _encode(_Touched(clock_ms, names))
+        clock_ms = self._standing(self.find(SWEEP_KEY, _Sweep)).clock_ms
+        # Before the old places go: whatever a crash cuts off, a renewed key has a place.
+        self._note(keys, clock_ms)
         if is_due(self.offset) or self._state.get(SWEEP_KEY) is None:
             self.change(SWEEP_KEY, _Sweep, self._swept)
+        self._note(self._renewed, clock_ms)
 
-    def _is_touched(self, place: bytes, names: tuple[str, ...]) -> bool:
-        """Whether a replayed record finds its place as it left it."""
-        value = self._state.get(place)
-        return value is not None and _touched(value).keys == names
+    def _note(self, keys: Iterable[bytes], clock_ms: int) -> None:
+        """Add *keys* to this record's place; in a replay they stand there already."""
+        place = _place_key(self.offset)
+        value = self.writes.get(place) or self._state.get(place)
+        before = _Touched(clock_ms, ()) if value is None else _touched(value)
+        names = dict.fromkeys(key.decode("utf-8", "surrogatepass") for key in keys)
+        if fresh := tuple(name for name in names if name not in before.keys):
+            after = _Touched(before.clock_ms, (*before.keys, *fresh))
+            self.writes[place] = _encode(after)
 
     def _standing(self, sweep: _Sweep | None) -> Sweep:
         if sweep is None:
@@ -203,13 +214,35 @@ class Turn:
         for name in touched.keys:
             at = name.encode("utf-8", "surrogatepass")
             entry = self.find(at, _KINDS[at[:1]])
-            if entry is not None and entry.cause <= place:
+            if entry is None or entry.cause > place:
+                continue
+            if _version(entry) != FORGOTTEN_VERSION:
                 old[at] = entry
-        if any(_version(entry) > self.appended_ms for entry in old.values()):
-            return True
+        for at in self._kept(old):
+            self._renewed.append(at)
+            del old[at]
         self.writes.update(dict.fromkeys(old))
         self.writes[key] = None
         return True
+
+    def _kept(self, old: dict[bytes, Entry]) -> list[bytes]:
+        """Return the keys of those of *old* that must not be forgotten yet."""
+        if any(_version(entry) > self.appended_ms for entry in old.values()):
+            return list(old)
+        return [
+            at
+            for at, entry in old.items()
+            if isinstance(entry, HeldItem) and self._is_named(at, entry.incident, old)
+        ]
+
+    def _is_named(self, item: bytes, incident: str, old: Container[bytes]) -> bool:
+        """Whether *incident* has a report of the item at *item*, and is not in *old*."""
+        key = incident_key(incident)
+        held = None if key in old else self.find(key, HeldIncident)
+        return held is not None and any(
+            item_key(report.item) == item
+            for report in (*held.incident.reports, *held.standby)
+        )
 
 
 _KINDS: dict[bytes, type[Entry]] = {b"i": HeldItem, b"s": HeldStory, b"n": HeldIncident}

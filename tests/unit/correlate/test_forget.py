@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from streams import events
+from streams.correlate.memory import item_key
 from streams.records import FORGOTTEN_VERSION, Forgetting, TaggedItem
 from tests.unit.correlate.desk import NOON, Desk, item, received
 
@@ -79,3 +80,14 @@ def test_nothing_is_newer_than_a_forgotten_item() -> None:
     desk.read(item("i1"), forgotten("i1"), item("i1", revision=9))
     assert desk.items()["i1"].version == FORGOTTEN_VERSION
     assert desk.items()["i1"].state == "forgotten"
+
+
+def test_a_report_of_an_item_that_is_not_known_any_more_goes_all_the_same() -> None:
+    desk = Desk()
+    desk.read(item("i1", TOLD, title="Wobblezap"))
+    (opened,) = desk.incidents()
+    del desk.table[item_key("i1")]
+    desk.read(forgotten("i1", incidents=(opened,)))
+    incident = desk.incidents()[opened]
+    assert (incident.status, incident.title, incident.reports) == ("retracted", "", ())
+    assert b"Wobblezap" not in words(desk)

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.correlate.decide import decide
+from streams.correlate.memory import item_key
+from streams.forgetting import DAY_MS, REPLAYED_MAX, SWEEP_EVERY
 from streams.log.face import Output
 from streams.records import IncidentClass, TaggedItem
 from streams.stage import Overlay
 from streams.topics import INCIDENTS, ITEMS
-from tests.unit.correlate.desk import Desk, as_log, item, received
+from tests.unit.correlate.desk import START_MS, Desk, as_log, item, received
 
 
 TEXTS = ("One.", "Two.", "Three.")
@@ -172,3 +174,25 @@ def test_a_retry_repeated_or_overtaken_says_nothing_new() -> None:
         for _ in range(2):
             assert not desk.take(received(late, desk.offset)).outputs
             desk.offset += 1
+
+
+def test_a_crash_while_the_sweep_renews_an_item_changes_nothing() -> None:
+    desk = Desk()
+    desk.read(item("a"))
+    desk.take(
+        received(item("b"), REPLAYED_MAX + 99, appended_ms=START_MS + 25 * DAY_MS)
+    )
+    renewed = False
+    for day in range(35):
+        at = REPLAYED_MAX + (100 + day) * SWEEP_EVERY
+        tick = item("tick", str(day), revision=day + 1, label="none")
+        one = received(tick, at, appended_ms=START_MS + day * DAY_MS)
+        before = dict(desk.table)
+        writes = list(desk.take(one).writes.items())
+        renewed = renewed or item_key("a") in desk.table[b"t%d" % at]
+        for cut in range(len(writes)):
+            broken = Desk(dict(before))
+            broken.write((0, key, value) for key, value in writes[:cut])
+            broken.take(one)
+            assert broken.table == desk.table
+    assert renewed
