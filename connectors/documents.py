@@ -47,6 +47,10 @@ from streams.topics import RAW_MAX_BYTES
 
 
 STAGE = "connectors.ingest"
+UNREADABLE = "unreadable"
+UNREACHABLE = "unreachable"
+#: Kinds of refusal of which nothing was read.
+UNREAD = frozenset({UNREADABLE, UNREACHABLE})
 STANDARD_INPUT = "-"
 PARSE_TIMEOUT_S = 20.0
 #: So much shows what a file is.
@@ -125,7 +129,7 @@ class _Reader:
         try:
             answer = await self._http.get(url)
         except (SourceError, SourceUnavailableError) as error:
-            yield Refused(shown, "unreachable", str(error))
+            yield Refused(shown, UNREACHABLE, str(error))
             return
         assert not isinstance(answer, NotModified), "no validators were sent"
         feed = next((f for f in self._settings.rss.feeds if f.url == url), None)
@@ -311,7 +315,7 @@ def _load(path: Path, name: str, size_max: int) -> _Found | Refused | None:
 
 def _unreadable(path: Path, error: OSError) -> Refused:
     reason = error.strerror or str(error)
-    return Refused(file_name(str(path)), "unreadable", reason)
+    return Refused(file_name(str(path)), UNREADABLE, reason)
 
 
 def _of_answer(shown: str, answer: Document) -> _Found:

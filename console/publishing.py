@@ -86,16 +86,18 @@ async def _publish(
 ) -> None:
     items = [one for one in chunk if isinstance(one, RawItem)]
     refused = [one for one in chunk if isinstance(one, Refused)]
+    # Of what could not be read there is nothing to keep: the caller is told.
+    unread = [one for one in refused if one.kind in documents.UNREAD]
     done = await publish(
         log,
         items,
         stage=STAGE,
         stop=stop,
-        refused=refused,
+        refused=[one for one in refused if one not in unread],
         raising=(AccessRefusedError,),
     )
     given.complete = done.complete
-    given.refused += done.refused
+    given.refused += (*unread, *done.refused)
     if done.complete:
         sources: dict[Source, Source] = {}  # equal ones are kept once a chunk
         given.items += [

@@ -94,8 +94,12 @@ def test_what_is_refused_is_named_with_its_reason(watched: Wirewatch) -> None:
     assert letter["kind"] in shown
 
 
-def test_a_file_that_is_not_there_is_refused(watched: Wirewatch) -> None:
+def test_a_file_that_is_not_there_is_said_and_leaves_no_dead_letter(
+    watched: Wirewatch,
+) -> None:
+    before = watched.lines("deadletters", "list", "--json")
     assert "no such file" in watched("ingest", "nowhere.xml", code=1).stdout
+    assert watched.lines("deadletters", "list", "--json") == before
 
 
 def test_without_waiting_it_only_publishes(wirewatch: Wirewatch) -> None:
