@@ -99,6 +99,7 @@ def kill_ingest_alone(world: World, rng: Random) -> Iterator[None]:
     ingest.close()
     yield
     world.worker.start()
+    _until_works(world)
     world.ends_well(world.given(file), "ingest, run again")
 
 
