@@ -15,7 +15,7 @@ from tests.chaos.faults.elastic import TroubledElasticsearch
 from tests.chaos.faults.proxy import Proxy
 from tests.chaos.world import Process, World, configured, sources_toml
 from tests.servers.cluster import brokers
-from tests.servers.handles import ElasticsearchServer, free_ports
+from tests.servers.handles import Server, free_ports
 from tests.servers.maven import Maven
 
 
@@ -29,16 +29,29 @@ class ServersWorld(World):
 
     Everybody reaches each broker through its proxy of ``kafka_links``, and the index
     through ``index_link`` and behind that ``index_door``. Only :meth:`holds` asks the
-    index itself.
+    index itself. Given *index_url*, the index is not its own: others use it under other
+    prefixes, and no fault strikes the server.
     """
 
     def __init__(
-        self, seed: int, folder: Path, maven: Maven, *, brokers: int, rate: float
+        self,
+        seed: int,
+        folder: Path,
+        maven: Maven,
+        *,
+        brokers: int,
+        rate: float,
+        index_url: str = "",
+        prefix: str = "",
     ) -> None:
         self._brokers_count = brokers
         self._maven = maven
         self._seed = seed
+        self._index_url = index_url
+        self._prefix = prefix
         has = {"three brokers"} if brokers > 2 else {"one broker"}
+        if not index_url:
+            has.add("own index")
         super().__init__(seed, folder, has=frozenset(has), rate=rate)
         self.clocks: dict[str, Clock] = {}
         self.workers = [self._role(f"worker-{n}", "worker") for n in (1, 2)]
@@ -55,14 +68,17 @@ class ServersWorld(World):
         ]
         told = [link.port for link in self.kafka_links]
         self.brokers = brokers(self._maven, ports, told)
-        self.index: ElasticsearchServer = self._maven.elasticsearch()
-        servers = (*self.brokers, self.index)
+        servers: list[Server] = [*self.brokers]
+        if not self._index_url:
+            self.index = self._maven.elasticsearch()
+            self._index_url = self.index.url
+            servers.append(self.index)
         for server in servers:
             stack.callback(server.end)
         with ThreadPoolExecutor(len(servers)) as starters:
             list(starters.map(lambda server: server.start(), servers))
         self.index_door = stack.enter_context(
-            TroubledElasticsearch(self.index.url, self._seed)
+            TroubledElasticsearch(self._index_url, self._seed)
         )
         host, _, port = self.index_door.url.rpartition("//")[2].partition(":")
         self.index_link = stack.enter_context(Proxy((host, int(port))))
@@ -71,7 +87,7 @@ class ServersWorld(World):
     def holds(self, ident: str) -> bool:
         alias = f"{self.settings.prefix}items"
         try:
-            with Elasticsearch(self.index.url, request_timeout=5) as search:
+            with Elasticsearch(self._index_url, request_timeout=5) as search:
                 search.indices.refresh(index=alias, ignore_unavailable=True)
                 found = search.count(
                     index=alias,
@@ -92,6 +108,7 @@ class ServersWorld(World):
         bootstrap = ",".join(link.address for link in self.kafka_links)
         yield from (
             'mode = "servers"',
+            f'prefix = "{self._prefix}"',
             "[kafka]",
             f'bootstrap = "{bootstrap}"',
             f"session_timeout_s = {SESSION_S}",

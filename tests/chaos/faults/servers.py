@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: Of the requests to an index in trouble, at least so many have it.
 TROUBLED_MIN = 0.5
+OWN_INDEX = ("own index",)
 
 
 @fault("kill -9 a broker, restart", target="broker", held_s=(0.0, 3.0), weight=2)
@@ -47,21 +48,27 @@ def lose_broker(world: ServersWorld, rng: Random) -> Iterator[None]:
     broker.start()
 
 
-@fault("kill -9 the index, restart", target="index", held_s=(0.0, 3.0))
+@fault("kill -9 the index, restart", target="index", held_s=(0.0, 3.0), needs=OWN_INDEX)
 def kill_index(world: ServersWorld, _rng: Random) -> Iterator[None]:
     world.index.kill()
     yield
     world.index.start()
 
 
-@fault("SIGSTOP the index", target="index", held_s=(7.0, 9.0))
+@fault("SIGSTOP the index", target="index", held_s=(7.0, 9.0), needs=OWN_INDEX)
 def pause_index(world: ServersWorld, _rng: Random) -> Iterator[None]:
     world.index.pause()
     yield
     world.index.resume()
 
 
-@fault("index down for a minute", target="index", held_s=(60.0, 60.0), weight=0.1)
+@fault(
+    "index down for a minute",
+    target="index",
+    held_s=(60.0, 60.0),
+    weight=0.1,
+    needs=OWN_INDEX,
+)
 def index_down(world: ServersWorld, _rng: Random) -> Iterator[None]:
     world.index.kill()
     yield
