@@ -24,6 +24,8 @@ from streams.topics import (
     INCIDENTS,
     ITEMS,
     RAW,
+    SOURCES,
+    STAGES,
     TAGGED,
     UNIQUE,
     Topic,
@@ -38,17 +40,20 @@ Resource = Literal["topic", "group"]
 
 READER: Final = "reader"
 OPERATOR: Final = "operator"
+#: What programs read beside what they work on. Who runs the index stage counts the dead
+#: letters, and warns before they expire.
+_BESIDE: Final[Mapping[str, Sequence[Topic]]] = {
+    "connectors": (CURSORS,),
+    "dedupe": (DEDUPE_TABLE,),
+    "correlate": (CORRELATE_TABLE,),
+    "index": (DEADLETTERS,),
+}
 #: What each program reads; what it writes, the topics say.
 READS: Final[Mapping[str, Sequence[Topic]]] = {
-    "connectors": (CURSORS,),
-    "dedupe": (RAW, DEDUPE_TABLE),
-    "annotate": (UNIQUE,),
-    "correlate": (TAGGED, CORRELATE_TABLE),
-    "index": (ITEMS, INCIDENTS, DEADLETTERS),  # of which it warns before they expire
+    program: (*SOURCES.get(program, ()), *_BESIDE.get(program, ()))
+    for program in ("connectors", *STAGES)
 }
 ROLES: Final = (*READS, READER, OPERATOR)
-#: Those with a consumer group, which a replay's group is named after.
-STAGES: Final = ("dedupe", "annotate", "correlate", "index")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +68,11 @@ class Rule:
     names: tuple[str, ...]
     operations: tuple[Operation, ...]
 
+    @property
+    def pattern(self) -> Literal["literal", "prefixed"]:
+        """How names are meant, in Kafka's words."""
+        return "prefixed" if self.resource == "group" else "literal"
+
     def command(self, bootstrap: str) -> list[str]:
         """Return the words of the ``kafka-acls.sh`` that adds it."""
         words = ["kafka-acls.sh", "--bootstrap-server", bootstrap]
@@ -70,8 +80,8 @@ class Rule:
         words += ["--allow-principal", principal(self.role)]
         for operation in self.operations:
             words += ["--operation", operation]
-        if self.resource == "group":
-            words += ["--resource-pattern-type", "prefixed"]
+        if self.pattern == "prefixed":
+            words += ["--resource-pattern-type", self.pattern]
         for name in self.names:
             words += [f"--{self.resource}", name]
         return words

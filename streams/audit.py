@@ -50,6 +50,7 @@ from streams.fates import (
     judge_silence,
 )
 from streams.log.face import Log, Position, Record
+from streams.log.standing import lags, stands
 from streams.records import RawItem
 from streams.topics import (
     DAY_S,
@@ -61,7 +62,6 @@ from streams.topics import (
     TAGGED,
     UNIQUE,
     Topic,
-    group,
 )
 
 
@@ -142,7 +142,7 @@ async def wait(
         standing=Standing(
             dedupe=dedupe,
             annotate=annotate,
-            annotated=all(annotate[p] >= end for p, end in sent.items()),
+            annotated=not any(lags(annotate, sent).values()),
             behind=behind,
         ),
         emissions=emissions,
@@ -201,12 +201,10 @@ async def _stand(
 ) -> dict[int, int]:
     """Return where *stage* stands, once that is *goal* or time is up."""
     while True:
-        committed = await log.committed(group(stage), topic.name)
-        starts = await log.starts(topic.name)
-        stands = {p: max(committed.get(p, 0), starts.get(p, 0)) for p in goal}
+        at = await stands(log, stage, topic.name)
         left_s = deadline - asyncio.get_running_loop().time()
-        if left_s <= 0 or all(stands[p] >= end for p, end in goal.items()):
-            return stands
+        if left_s <= 0 or not any(lags(at, goal).values()):
+            return at
         await asyncio.sleep(min(LOOK_S, left_s))
 
 
@@ -214,8 +212,8 @@ async def _behind(log: Log, deadline: float) -> str:
     """Return the first stage after annotate that has not read all; '' if they have."""
     for stage, topic in (("correlate", TAGGED), ("index", ITEMS)):
         goal = await log.ends(topic.name)
-        stands = await _stand(log, stage, topic, goal, deadline)
-        if any(stands[p] < end for p, end in goal.items()):
+        at = await _stand(log, stage, topic, goal, deadline)
+        if any(lags(at, goal).values()):
             return stage
     return ""
 

@@ -35,10 +35,11 @@ from streams.annotate import agent
 from streams.annotate.annotate import SHIPPED
 from streams.errors import RecordError
 from streams.log.face import Log, Output, Position, Record
+from streams.log.standing import lags, stands
 from streams.records import Incident, Item, TaggedItem, UniqueItem
 from streams.settings import Settings
 from streams.stage import Received, Refusal
-from streams.topics import INCIDENTS, INDEX_KEPT_S, TAGGED, UNIQUE, group
+from streams.topics import INCIDENTS, INDEX_KEPT_S, TAGGED, UNIQUE
 
 
 BATCH = 100
@@ -333,13 +334,8 @@ def _marked(output: Output, record: Record, name: str) -> Output:
 async def _when_near(log: Log, tell: Callable[[], None]) -> None:
     """Return when correlate has little before it: live items must not wait."""
     while True:
-        ends = await log.ends(TAGGED.name)
-        starts = await log.starts(TAGGED.name)
-        stands = await log.committed(group("correlate"), TAGGED.name)
-        lag = sum(
-            end - max(stands.get(p, 0), starts.get(p, 0)) for p, end in ends.items()
-        )
-        if lag <= LAG_MAX:
+        at = await stands(log, "correlate", TAGGED.name)
+        if sum(lags(at, await log.ends(TAGGED.name)).values()) <= LAG_MAX:
             return
         tell()
         await asyncio.sleep(LOOK_S)

@@ -7,7 +7,9 @@ and refuses to work over what differs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -175,6 +177,15 @@ CORRELATE_TABLE = changelog("correlate", "stories", TAGGED.partitions)
 
 #: What `topics create` makes: the public topics, and the tables behind the stages.
 DECLARED = (*ALL, DEDUPE_TABLE, CORRELATE_TABLE)
+
+#: The stages in the order of the way, and what each works on; what it writes, the topics say.
+SOURCES: Final[Mapping[str, tuple[Topic, ...]]] = {
+    "dedupe": (RAW,),
+    "annotate": (UNIQUE,),
+    "correlate": (TAGGED,),
+    "index": (ITEMS, INCIDENTS),
+}
+STAGES: Final = tuple(SOURCES)
 
 
 def gone_after_s() -> int:

@@ -1,4 +1,4 @@
-"""Whether topics still are what they were when the work began.
+"""Where the stages stand, and whether topics still are what they were.
 
 Brokers let anybody who may alter a topic add partitions to it or delete its records, and
 tell nobody. Added partitions spread keys anew: the revisions of an id would lie in two of
@@ -9,14 +9,26 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from streams.errors import TopicMismatchError, TransientError
 from streams.log.face import Log
-from streams.topics import Topic
+from streams.topics import Topic, group
 
 
 LOOK_S = 5.0
+
+
+async def stands(log: Log, stage: str, topic: str) -> dict[int, int]:
+    """Return the offset that *stage* reads next in each partition of *topic*."""
+    committed = await log.committed(group(stage), topic)
+    starts = await log.starts(topic)
+    return {p: max(committed.get(p, start), start) for p, start in starts.items()}
+
+
+def lags(stands: Mapping[int, int], ends: Mapping[int, int]) -> dict[int, int]:
+    """Return how many offsets are left until *ends*, by partition."""
+    return {p: max(0, end - stands.get(p, 0)) for p, end in ends.items()}
 
 
 def wrong_count(name: str, count: int, wanted: int) -> str:

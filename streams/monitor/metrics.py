@@ -22,7 +22,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from streams.monitor.standing import Standing
+from streams.monitor.standing import OpenLetters, Standing
 from streams.monitor.watched import Watched
 from streams.tally import Tally
 
@@ -189,12 +189,14 @@ class Metrics(Collector):
         *,
         version: str,
         standing: Callable[[], Standing | None],
+        letters: Callable[[], OpenLetters | None],
         ready: Callable[[], bool],
         now: Callable[[], datetime],
     ) -> None:
         self._watched = watched
         self._version = version
         self._standing = standing
+        self._letters = letters
         self._ready = ready
         self._now = now
 
@@ -214,6 +216,8 @@ class Metrics(Collector):
         yield Sample("wirewatch_log_reachable", (), standing is not None)
         if standing is not None:
             yield from _of_log(standing, self._now())
+        if (letters := self._letters()) is not None:
+            yield from _of_letters(letters, self._now())
         yield from _of_stages(self._watched)
         yield from _of_sources(self._watched)
 
@@ -258,14 +262,17 @@ def _of_log(standing: Standing, now: datetime) -> Iterator[Sample]:
     for stage, topic in dict.fromkeys(lag[:2] for lag in standing.lags):
         age_s = _age_s(standing.oldest.get((stage, topic)), now)
         yield Sample("wirewatch_stage_oldest_unread_seconds", (stage, topic), age_s)
-    for labels_, count in standing.letters.items():
-        yield Sample("wirewatch_deadletters_open_records", labels_, count)
-    age_s = _age_s(standing.oldest_letter, now)
-    yield Sample("wirewatch_deadletters_oldest_open_seconds", (), age_s)
     if standing.size_bytes is not None and standing.limit_bytes:
         share = standing.size_bytes / standing.limit_bytes
         yield Sample("wirewatch_log_size_bytes", (), standing.size_bytes)
         yield Sample("wirewatch_log_full_ratio", (), share)
+
+
+def _of_letters(letters: OpenLetters, now: datetime) -> Iterator[Sample]:
+    for labels, count in letters.counts.items():
+        yield Sample("wirewatch_deadletters_open_records", labels, count)
+    age_s = _age_s(letters.oldest, now)
+    yield Sample("wirewatch_deadletters_oldest_open_seconds", (), age_s)
 
 
 def _of_sources(watched: Watched) -> Iterator[Sample]:

@@ -6,10 +6,10 @@ import asyncio
 import ipaddress
 import time
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,7 +23,7 @@ from streams.errors import SettingsError, TransientError
 from streams.log.face import Log
 from streams.log.opening import open_log
 from streams.monitor.metrics import Metrics, registry
-from streams.monitor.standing import Looker, Standing
+from streams.monitor.standing import Looker, OpenLetters, Standing
 from streams.monitor.watched import Watched, unready
 from streams.settings import Settings
 
@@ -32,7 +32,10 @@ from streams.settings import Settings
 LOOK_S = 5.0
 #: Prometheus gives up after 10 s; the rest of the metrics must not wait for the log.
 LOOK_TIMEOUT_S = 5.0
+LETTERS_TIMEOUT_S = 2.5
 UNAVAILABLE = 503
+
+T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -113,12 +116,14 @@ class _Monitor:
         self._looking = asyncio.Lock()
         self._looked_s = -LOOK_S
         self._standing: Standing | None = None
+        self._letters: OpenLetters | None = None
         self._version = version("wirewatch")
         self._registry = registry(
             Metrics(
                 watched,
                 version=self._version,
                 standing=lambda: self._standing,
+                letters=lambda: self._letters,
                 ready=lambda: not self._reasons(),
                 now=clock.now,
             )
@@ -160,13 +165,24 @@ class _Monitor:
         async with self._looking:
             if time.monotonic() - self._looked_s < LOOK_S or not self._watched.ready():
                 return
-            try:
-                async with asyncio.timeout(LOOK_TIMEOUT_S):
-                    self._standing = await self._looker.look()
-            except (TransientError, TimeoutError) as error:
-                self._standing = None
-                _log.warning("the log cannot be looked at", reason=str(error))
+            stages = tuple(self._watched.progress)
+            self._standing = await _within(LOOK_TIMEOUT_S, self._looker.look(stages))
+            self._letters = self._standing and await _within(
+                LETTERS_TIMEOUT_S, self._looker.letters(stages)
+            )
             self._looked_s = time.monotonic()
+
+
+async def _within(seconds: float, look: Awaitable[T]) -> T | None:
+    """Return what *look* sees; None if the log does not answer, or not in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await look
+    except TimeoutError:
+        _log.warning("the log cannot be looked at", reason=f"not in {seconds:g} s")
+    except TransientError as error:
+        _log.warning("the log cannot be looked at", reason=str(error))
+    return None
 
 
 def _json(body: dict[str, object], status: int = 200) -> web.Response:

@@ -22,7 +22,7 @@ from connectors.face import SourceStatus
 from streams.errors import SettingsError
 from streams.monitor.metrics import METRICS, Metrics, registry
 from streams.monitor.server import Address, address, monitored
-from streams.monitor.standing import Standing
+from streams.monitor.standing import OpenLetters, Standing
 from streams.monitor.summary import summed_up
 from streams.monitor.watched import OVERDUE_MAX_S, WAITING_MAX_S, Watched, unready
 from streams.settings import Monitor, Settings
@@ -66,16 +66,22 @@ def busy() -> Progress:
 STANDING = Standing(
     lags={("index", "items", 0): 4, ("index", "items", 1): 0},
     oldest={("index", "items"): NOW - timedelta(seconds=9)},
-    letters={("dedupe", "RecordError"): 2},
-    oldest_letter=NOW - timedelta(hours=1),
     size_bytes=50,
     limit_bytes=100,
+)
+LETTERS = OpenLetters(
+    counts={("dedupe", "RecordError"): 2}, oldest=NOW - timedelta(hours=1)
 )
 
 
 def scraped(one: Watched, standing: Standing | None = STANDING) -> str:
     metrics = Metrics(
-        one, version="9", standing=lambda: standing, ready=lambda: True, now=lambda: NOW
+        one,
+        version="9",
+        standing=lambda: standing,
+        letters=lambda: LETTERS,
+        ready=lambda: True,
+        now=lambda: NOW,
     )
     return generate_latest(registry(metrics)).decode()
 
