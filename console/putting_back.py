@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mappings.face import Refused, SearchIndex, Stored
+from mappings.face import Held, Refused, SearchIndex, Stored
 from streams import clock, events
 from streams.errors import RecordError
 from streams.letters import Letter, goes_to_index, letter_in, put_back, retried
@@ -44,6 +44,7 @@ class Retry(NamedTuple):
 class _Revision(msgspec.Struct, frozen=True):
     id: str
     revision: int
+    first_seen: datetime
 
 
 _decode_revision = msgspec.json.Decoder(_Revision).decode
@@ -87,24 +88,33 @@ def _notices(retries: Iterable[Retry]) -> Iterable[Output]:
 
 
 async def _superseded(index: SearchIndex, records: Sequence[Record]) -> set[Position]:
-    """Return where letters lie of which the index holds a later revision.
+    """Return where letters lie of which the index holds what was said later.
 
     Correlate remembers 30 days, letters are kept for longer: an old text must not come
     after the one that has replaced it, or after what was forgotten.
     """
-    found: dict[Position, _Revision] = {}
+    found: dict[Position, tuple[str, events.Saying]] = {}
     for record in records:
-        if letter_in(record).topic in {UNIQUE.name, TAGGED.name}:
+        letter = letter_in(record)
+        if letter.topic in {UNIQUE.name, TAGGED.name}:
             try:
-                found[record.position] = _decode_revision(record.value or b"")
+                one = _decode_revision(record.value or b"")
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
-    held = await index.held(sorted({one.id for one in found.values()}))
+            said = events.saying(one.first_seen, one.revision, letter.origin)
+            found[record.position] = one.id, said
+    held = await index.held(sorted({ident for ident, _ in found.values()}))
     return {
         position
-        for position, one in found.items()
-        if one.id in held and held[one.id].revision > one.revision
+        for position, (ident, said) in found.items()
+        if ident in held and _is_later(held[ident], said)
     }
+
+
+def _is_later(held: Held, said: events.Saying) -> bool:
+    if held.state == "forgotten":
+        return True
+    return events.saying(held.first_seen, held.revision, held.origin) > said
 
 
 async def _into_index(

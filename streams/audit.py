@@ -260,6 +260,7 @@ class _Sent(msgspec.Struct, frozen=True):
 
     id: str
     revision: int
+    first_seen: datetime
     anchor: datetime
 
 
@@ -290,6 +291,7 @@ async def _emissions(
             continue
         emissions[origin] = Emission(
             ident=sent.id,
+            first_seen=sent.first_seen,
             revision=sent.revision,
             place=(record.partition, record.offset),
             expired=sent.anchor < oldest,
@@ -383,7 +385,7 @@ def _silence(record: Record) -> Silence | Verdict:
         return Verdict(Fate.UNACCOUNTED)
     sight = look(record, item)
     names = tuple(names_of(item, sight.content_hash))
-    return Silence(sight=sight, names=names)
+    return Silence(sight=sight, names=names, is_retry=_is_retry(record))
 
 
 async def _remembered(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
@@ -291,6 +291,26 @@ def _bytes(text: str) -> bytes:
 def origin_of(record: Record) -> str:
     """Return the raw record that *record* came from; a raw one is its own origin."""
     return str(Position.parse(record.header(ORIGIN)) or record.position)
+
+
+class Saying(NamedTuple):
+    """When dedupe said something of a publication; of two, the greater one is the later.
+
+    Under one revision a second feed's fuller text follows the shorter one: the records
+    of a publisher lie in one partition, where their order tells. A dedupe that has lost
+    its memory counts revisions from 1 again, but what it sees first it sees later.
+    """
+
+    first_seen: datetime
+    revision: int
+    #: Of the raw record.
+    offset: int
+
+
+def saying(first_seen: datetime, revision: int, origin: str) -> Saying:
+    """Return when dedupe said this revision, which came from the record at *origin*."""
+    position = Position.parse(origin)
+    return Saying(first_seen, revision, -1 if position is None else position.offset)
 
 
 def retry_of(record: Record) -> Position | None:

@@ -68,6 +68,7 @@ class Emission(NamedTuple):
     """What dedupe made of a raw record, and where it put that."""
 
     ident: str
+    first_seen: datetime
     revision: int
     #: Partition and offset of ``items.unique``; None: a full log has let it go, which
     #: annotate had read.
@@ -113,6 +114,8 @@ class Silence:
 
     sight: Sight
     names: tuple[bytes, ...]
+    #: Whether the record was put back for a dead letter.
+    is_retry: bool
 
 
 def judge(record: Record, evidence: Evidence) -> Verdict | None:
@@ -148,7 +151,7 @@ def _by_what_is_held(held: Held, emission: Emission, origin: str) -> Verdict:
         return Verdict(Fate.FORGOTTEN, emission.ident, because=held.origin)
     if held.state == "withdrawn":
         return Verdict(Fate.WITHDRAWN, emission.ident, because=held.origin)
-    if held.revision > emission.revision or held.origin != origin:
+    if _last(held) > _one(emission, origin) or held.origin != origin:
         return Verdict(Fate.SUPERSEDED, emission.ident, because=held.origin)
     return Verdict(Fate.INDEXED, emission.ident)
 
@@ -175,6 +178,7 @@ def judge_silence(
         if known.cause == (sight.partition, sight.offset):
             emission = Emission(
                 ident=ident,
+                first_seen=known.first_seen,
                 revision=known.revision,
                 place=None,
                 expired=known.anchor < evidence.oldest,
@@ -182,10 +186,13 @@ def judge_silence(
             return judge_emission(
                 emission, str(Position(RAW.name, *known.cause)), evidence
             )
+        own = known.sequence(sight.source)
         if not known.accounts_for(sight):
+            if silence.is_retry and own is not None and own.offset > sight.offset:
+                later = str(Position(RAW.name, own.partition, own.offset))
+                return Verdict(Fate.SUPERSEDED, ident, because=later)
             continue
         at = known.cause
-        own = known.sequence(sight.source)
         if own is not None and own.mark == sight.mark and own.offset < sight.offset:
             at = (own.partition, own.offset)
         return Verdict(Fate.DUPLICATE, ident, because=str(Position(RAW.name, *at)))
@@ -193,13 +200,13 @@ def judge_silence(
 
 
 def _is_as_late(held: Held, emission: Emission, origin: str) -> bool:
-    """Whether what the index holds is this emission, or one that came after it.
+    """Whether what the index holds is this emission, or one that came after it."""
+    return held.state == "forgotten" or _last(held) >= _one(emission, origin)
 
-    The place in ``items.raw``, one partition for all of a publisher, tells which was
-    later: a second feed's fuller text comes under the same revision, and a dedupe that
-    has lost its memory counts from 1 again.
-    """
-    if held.revision > emission.revision or held.origin == origin:
-        return True
-    last, one = Position.parse(held.origin), Position.parse(origin)
-    return last is not None and one is not None and last.offset > one.offset
+
+def _last(held: Held) -> events.Saying:
+    return events.saying(held.first_seen, held.revision, held.origin)
+
+
+def _one(emission: Emission, origin: str) -> events.Saying:
+    return events.saying(emission.first_seen, emission.revision, origin)

@@ -26,23 +26,25 @@ from streams.text import fingerprint
 def decide(received: Received, state: State) -> Decision:
     """Return the item with its story and incident, and each incident it changes.
 
-    Ignored are revisions older than what is held, and what is equal to it; the same
+    Ignored is what was said before what is held, and what is equal to it; the same
     revision read anew replaces. A record that is replayed gives what it gave before,
     as far as nothing younger has changed it.
     """
     tagged: TaggedItem = received.data
     turn = Turn(received.record, state)
-    placed = _placed(tagged, turn)
+    origin = events.origin_of(received.record)
+    placed = _placed(tagged, origin, turn)
     if placed is None:
         return Decision()
-    item = _item(tagged, placed, origin=events.origin_of(received.record))
+    item = _item(tagged, placed, origin=origin)
     changed = [events.incident(one) for one in _account(item, placed, turn)]
     turn.touch(_keys(item, placed))
     return Decision([events.item(item), *changed], turn.writes)
 
 
-def _placed(item: TaggedItem, turn: Turn) -> HeldItem | None:
+def _placed(item: TaggedItem, origin: str, turn: Turn) -> HeldItem | None:
     """Return where *item* belongs from this record on; None if it says nothing new."""
+    said = events.saying(item.first_seen, item.revision, origin)
     key = item_key(item.id)
     before = turn.find(key, HeldItem)
     digest = fingerprint(events.encode(item).decode())
@@ -51,7 +53,7 @@ def _placed(item: TaggedItem, turn: Turn) -> HeldItem | None:
             return before  # a replay: what was decided stands
         if before.version == FORGOTTEN_VERSION:
             return None
-        if before.cause > turn.offset or _is_older(item, before):
+        if before.cause > turn.offset or said < _last_said(before, said):
             return None
         if (item.revision, digest) == (before.revision, before.digest):
             return None
@@ -62,6 +64,7 @@ def _placed(item: TaggedItem, turn: Turn) -> HeldItem | None:
         revision=item.revision,
         digest=digest,
         first_seen=item.first_seen,
+        origin=said.offset,
         anchor=(before and before.anchor) or item.anchor,
         story=story,
         role=_role(item, story, before, turn),
@@ -72,10 +75,9 @@ def _placed(item: TaggedItem, turn: Turn) -> HeldItem | None:
     return turn.put(key, after)
 
 
-def _is_older(item: TaggedItem, before: HeldItem) -> bool:
-    """Whether *item* is a revision that came before the one held."""
-    seen = before.first_seen or item.first_seen
-    return (item.first_seen, item.revision) < (seen, before.revision)
+def _last_said(held: HeldItem, said: events.Saying) -> events.Saying:
+    first_seen = held.first_seen or said.first_seen
+    return events.Saying(first_seen, held.revision, held.origin)
 
 
 def _story_of(item: TaggedItem) -> str:

@@ -56,6 +56,8 @@ class HeldItem(Entry, frozen=True, kw_only=True, omit_defaults=True):
     #: As dedupe said it; a later one is of a dedupe that had lost its memory, and counts
     #: the revisions from 1 again.
     first_seen: datetime | None = None
+    #: Offset of the raw record that it came from.
+    origin: int = -1
     #: Of the first of these: an id never stands in two months of the index.
     anchor: datetime | None = None
     story: str = ""

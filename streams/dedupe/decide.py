@@ -97,7 +97,11 @@ def judge(known: Publication | None, sight: Sight) -> Judgement:
     if _makes_revision(known, before, sight):
         return Judgement(noted.showing(sight, known.revision + 1), emitted=True)
     if before is None and _tells_more(known, sight):
-        return Judgement(noted.showing(sight, known.revision), emitted=True)
+        # A retried one lay before what is shown, and under one revision would not be
+        # the later word.
+        is_earlier = (sight.partition, sight.offset) < known.cause
+        revision = known.revision + is_earlier
+        return Judgement(noted.showing(sight, revision), emitted=True)
     return Judgement(noted, emitted=False)
 
 

@@ -189,6 +189,17 @@ async def test_a_text_that_was_replaced_meanwhile_is_not_put_back(desk: Desk) ->
     assert not list((await letters.read(desk.log)).open())
 
 
+async def test_a_shorter_text_of_the_same_revision_is_not_put_back(desk: Desk) -> None:
+    tagged = events.item(item(1))._replace(topic=TAGGED.name)
+    origin = ((events.ORIGIN, b"items.raw/3/4"),)
+    marked = tagged._replace(headers=tagged.headers + origin)
+    which = [await desk.refuse(marked, "correlate") for _ in range(2)]
+    await desk.index.write([item(2, origin="items.raw/3/4")])
+    assert await desk.retry(which[0]) == [Done.PUT_BACK]
+    await desk.index.write([item(3, text="and more", origin="items.raw/3/5")])
+    assert await desk.retry(which[1]) == [Done.SUPERSEDED]
+
+
 async def test_what_was_refused_at_the_door_has_nothing_to_put_back(desk: Desk) -> None:
     letter = events.refused_at_door(
         stage="rss", source="s", kind="too large", reason="r", document={}

@@ -74,10 +74,14 @@ def item(
 
 
 def received(
-    tagged: TaggedItem, offset: int, *, appended_ms: int | None = None
+    tagged: TaggedItem,
+    offset: int,
+    *,
+    appended_ms: int | None = None,
+    raw: int | None = None,
 ) -> Received:
     stamp = START_MS + 1000 * offset if appended_ms is None else appended_ms
-    origin = ((events.ORIGIN, b"items.raw/3/%d" % offset),)
+    origin = ((events.ORIGIN, b"items.raw/3/%d" % (offset if raw is None else raw)),)
     value = events.encode(tagged)
     record = Record(TAGGED.name, 0, offset, stamp, tagged.id.encode(), value, origin)
     return Received(record, tagged)

@@ -66,6 +66,18 @@ def test_a_dedupe_that_lost_its_memory_and_counts_anew_is_followed() -> None:
     assert held.anchor == NOON  # the month of the index where it stands
 
 
+def test_of_one_revision_the_later_raw_record_counts() -> None:
+    desk = Desk()
+    short, fuller = item("i1", "Short."), item("i1", "Short, and more.")
+    desk.take(received(fuller, 1, raw=7))
+    read_anew = item("i1", "Short.", models="2")
+    for offset, late in enumerate((short, read_anew), start=2):
+        assert not desk.take(received(late, offset, raw=2)).outputs
+    assert desk.items()["i1"].text == "Short, and more."
+    desk.take(received(item("i1", "More still."), 4, raw=8))
+    assert desk.items()["i1"].text == "More still."
+
+
 def test_the_same_again_changes_nothing() -> None:
     desk = Desk()
     desk.read(item("i1"), item("i1"))

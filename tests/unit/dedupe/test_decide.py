@@ -319,6 +319,13 @@ def test_a_retry_repeated_says_the_same_again_and_changes_no_publication() -> No
     assert after.revision == before.revision + 1
 
 
+def test_a_retry_that_tells_more_than_what_came_since_is_a_new_revision() -> None:
+    wire = Wire()
+    aside = wire.append("the whole long text")
+    assert sent(wire.send("the text", source="africa")).revision == 1
+    assert sent(wire.retry(aside)).revision == 2
+
+
 def test_a_retry_of_a_copy_is_a_copy() -> None:
     wire = Wire()
     wire.send("one")

@@ -403,6 +403,19 @@ async def test_a_retry_that_is_a_copy_makes_its_record_a_copy() -> None:
     assert (await world.fate(again)).fate is Fate.DUPLICATE
 
 
+async def test_a_retry_of_what_was_edited_since_is_superseded_by_the_edit() -> None:
+    world = World()
+    at, edit = world.publish("one"), world.publish("two")
+    world.refused["dedupe"].add(str(at))
+    world.run()
+    await world.retry()
+    world.refused.clear()
+    world.run()
+    assert (await world.audit()).counts == {Fate.SUPERSEDED: 1, Fate.INDEXED: 1}
+    verdict = await world.fate(at)
+    assert (verdict.fate, verdict.because) == (Fate.SUPERSEDED, str(edit))
+
+
 async def test_a_retry_that_dedupe_loses_is_unaccounted_once() -> None:
     world = World()
     at = world.publish()
@@ -500,6 +513,18 @@ async def test_what_a_stage_lost_is_unaccounted() -> None:
         result = await world.audit()
         assert result.unaccounted == (at,), stage
         assert not result.balanced
+
+
+async def test_what_is_lost_after_dedupe_lost_its_memory_is_unaccounted() -> None:
+    world = World()
+    world.publish("one")
+    world.publish("two")
+    world.run()
+    world.table.clear()
+    later = world.publish("three", fetched=NOON + timedelta(days=40))
+    world.lost["correlate"].add(str(later))
+    world.run()
+    assert (await world.audit()).unaccounted == (later,)
 
 
 async def test_a_lost_output_of_dedupe_is_no_duplicate_of_itself() -> None:
