@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
 import typer
 
 from rich.text import Text
 
-from console import escape, screen, wording
+from console import escape, options, screen, waiting, wording
 from console.context import Context, command
 from console.exits import Exit
-from console.flow import Passage
+from console.flow import Transit
 from console.hands import Hands
-from console.options import JsonOption
+from console.options import JsonOption, TimeoutOption, YesOption
 from mappings.face import SearchIndex
 from mappings.opening import open_index
 from mappings.query import Label, Query
 from streams import clock, forget, topics
-from streams.errors import IndexUnavailableError, TransientError
+from streams.errors import AlreadyRunningError, IndexUnavailableError, TransientError
 from streams.forget import Quoting
 from streams.log.embedded import EmbeddedLog
 from streams.log.face import Log
@@ -33,7 +30,6 @@ from streams.records import Incident, Item, UniqueItem
 from streams.topics import DECLARED
 
 
-LOOK_S = 0.1
 BECAUSE_MAX = 500
 COPIES_LISTED = 20
 EXAMPLES = """\
@@ -50,8 +46,8 @@ class _Task(NamedTuple):
 
     ident: str
     told: Quoting
-    #: Other publications that carry the same story.
-    copies: tuple[str, ...]
+    #: Other publications that carry the same story; None if the index is away.
+    copies: tuple[str, ...] | None
 
     @property
     def publication(self) -> UniqueItem:
@@ -80,19 +76,14 @@ async def forget_items(  # noqa: PLR0913 - each is an option
             help="Who asked for it and why: kept, and shown. Nothing of the content!",
         ),
     ],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be taken away.")
     ] = False,
     wait: Annotated[
         bool, typer.Option(help="Wait until it is out of the search, and erased.")
     ] = True,
-    timeout_s: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout", metavar="SECONDS", min=0, help="Wait no longer than this."
-        ),
-    ] = None,
+    timeout_s: TimeoutOption = None,
     json: JsonOption = False,
 ) -> Exit:
     """Take items away everywhere and for ever: search, incidents, topics, memory.
@@ -103,38 +94,37 @@ async def forget_items(  # noqa: PLR0913 - each is an option
     """
     if not because.strip() or len(because) > BECAUSE_MAX:
         raise typer.BadParameter(f"--because takes 1 to {BECAUSE_MAX} characters")
+    options.waits(wait=wait, timeout_s=timeout_s)
     at.demand_data()
     async with open_log(at.settings) as log, open_index(at.settings) as index:
         tasks = [await _found(log, index, ident) for ident in dict.fromkeys(idents)]
         found = [task for task in tasks if task is not None]
         if len(found) < len(tasks):
             return Exit.FAULT
-        if not json:
+        show = screen.tell if json else screen.show
+        if not (json and (yes or dry_run)):
             for task in found:
-                screen.show(*_what_goes(task))
+                show(*_what_goes(task))
         if dry_run:
+            if json:
+                _emit(found, forgotten=False, gone=None)
             return Exit.OK
-        if not yes and not _is_agreed(found):
+        many = wording.counted(len(found), "item")
+        if not yes and not screen.agreed(f"Forget {many} for ever?"):
             return Exit.USAGE
         await _carry_out(at, log, index, found, because, wait=wait, timeout_s=timeout_s)
     _report(at, found, wait=wait, json=json)
     return Exit.OK
 
 
-def _is_agreed(tasks: list[_Task]) -> bool:
-    if not sys.stdin.isatty():
-        screen.complain("wirewatch: nobody is here to ask: say --yes to forget")
-        return False
-    many = wording.counted(len(tasks), "item")
-    return typer.confirm(f"Forget {many} for ever?", err=True)
-
-
 async def _found(log: Log, index: SearchIndex, ident: str) -> _Task | None:
     """Return what is known of *ident*; say so and return None if it is no item."""
+    document, copies = None, None
     try:
         document = await index.get(ident)
+        copies = await _copies(index, document) if isinstance(document, Item) else ()
     except IndexUnavailableError:
-        document = None  # perhaps nothing was ever written: the topics tell
+        pass  # perhaps nothing was ever written: the topics tell
     if isinstance(document, Incident):
         items = ", ".join(report.item for report in document.reports)
         screen.complain(
@@ -147,7 +137,6 @@ async def _found(log: Log, index: SearchIndex, ident: str) -> _Task | None:
         screen.complain(f"wirewatch: there is no item {ident!r}")
         return None
     incidents = await forget.quoting(log, ident)
-    copies = await _copies(index, document) if document is not None else ()
     return _Task(ident, Quoting(publication, incidents), copies)
 
 
@@ -176,6 +165,11 @@ def _what_goes(task: _Task) -> Iterator[Text]:
         leads = any(one.item == task.ident for one in incident.reports)
         what = "quotes it" if leads else "it was a report of it"
         yield escape.shown(f"  incident {incident.id} ({what})")
+    if task.copies is None:
+        yield escape.shown(
+            "  whether others carry the same text is not known: the index is away",
+            "yellow",
+        )
     if task.copies:
         yield escape.shown(
             "  the same text is also in these, which stay unless you forget them too: "
@@ -213,22 +207,21 @@ async def _carry_out(
         positions = await log.append(requests) if requests else []
         if hands is None:
             return
-        passage = Passage(log, positions)
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not passage.done:
-                    hands.check()
-                    await passage.look()
-                    await asyncio.sleep(LOOK_S)
-        except TimeoutError:
-            raise TransientError(
-                f"it is not out of the search after {timeout_s:g} s; it is asked for, "
-                "and 'wirewatch forget' with the same words goes on"
-            ) from None
+        tell = stack.enter_context(screen.progress("forgetting"))
+        again = at.again("forget", *(one.ident for one in tasks), "--because", because)
+        late = f"it is not out of the search; it is asked for, and '{again}' goes on"
+        async with waiting.limited(timeout_s, late):
+            await waiting.come_through(Transit(log, positions), hands, tell)
     await index.refresh()
     for task in tasks:
         await _erase(log, index, task.ident)
-    await index.erase()
+    try:
+        await index.erase()
+    except AlreadyRunningError as error:
+        raise TransientError(
+            f"it is out of the search, and not erased yet: {error}; then 'wirewatch "
+            "forget' with the same words goes on"
+        ) from error
 
 
 async def _erase(log: Log, index: SearchIndex, ident: str) -> None:
@@ -247,16 +240,7 @@ def _report(at: Context, tasks: list[_Task], *, wait: bool, json: bool) -> None:
     if servers:
         gone += timedelta(seconds=topics.gone_after_s())
     if json:
-        for task in tasks:
-            screen.emit(
-                {
-                    "id": task.ident,
-                    "forgotten": wait,
-                    "incidents": [one.id for one in task.told.incidents],
-                    "copies": list(task.copies),
-                    "gone_from_topics": gone if wait or servers else None,
-                }
-            )
+        _emit(tasks, forgotten=wait, gone=gone if wait or servers else None)
         return
     many = wording.counted(len(tasks), "item")
     if not wait:
@@ -269,3 +253,17 @@ def _report(at: Context, tasks: list[_Task], *, wait: bool, json: bool) -> None:
     else:
         told = f"{many} forgotten: gone from the search and from the data folder"
     screen.show(escape.shown(told, "bold"))
+
+
+def _emit(tasks: list[_Task], *, forgotten: bool, gone: datetime | None) -> None:
+    for task in tasks:
+        copies = None if task.copies is None else list(task.copies)
+        screen.emit(
+            {
+                "id": task.ident,
+                "forgotten": forgotten,
+                "incidents": [one.id for one in task.told.incidents],
+                "copies": copies,
+                "gone_from_topics": gone,
+            }
+        )

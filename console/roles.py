@@ -12,6 +12,7 @@ import typer
 from connectors.face import Connector
 from connectors.radio.connector import RadioConnector
 from connectors.rss.connector import RssConnector
+from console import options
 from console.context import Context, command
 from console.exits import Exit
 from console.options import ListenOption
@@ -21,9 +22,10 @@ from streams.log.face import Log
 from streams.log.opening import open_log
 from streams.monitor.server import monitored
 from streams.monitor.watched import Watched
+from streams.patience import patiently
 from streams.settings import Settings
 from streams.topics import DECLARED
-from streams.worker import STAGES, Worker, patiently
+from streams.worker import STAGES, Worker
 
 
 CONNECT = """\
@@ -107,11 +109,8 @@ async def worker(
     Runs until SIGTERM or Ctrl-C, then finishes what is under way. Servers being away
     is waited for; what nobody could mend by waiting ends it with code 3.
     """
-    if unknown := set(stage or ()) - set(STAGES):
-        raise typer.BadParameter(
-            f"there is no stage {min(unknown)!r}: choose from {', '.join(STAGES)}",
-            param_hint="--stage",
-        )
+    for one in stage or ():
+        options.nearest(one, STAGES, "stage", "--stage")
     stop, ready = asyncio.Event(), asyncio.Event()
     with stopping(stop):
         running = Worker(at.settings, stages=stage or STAGES)

@@ -58,11 +58,12 @@ from mappings.face import (
 )
 from mappings.fates import explain, judge
 from mappings.fields import Header, Passage, fault, searchable, stored
-from mappings.generations import KINDS, Generations
+from mappings.generations import KINDS, UNNUMBERED, Generations
 from mappings.query import Query
 from mappings.snippets import snippets
 from streams.clock import to_ms
 from streams.errors import (
+    AlreadyRunningError,
     FatalError,
     IndexUnavailableError,
     QueryError,
@@ -80,6 +81,7 @@ QUERY_MAX_S: Final = 5
 _ANSWER_MAX_S: Final = 2.0 * QUERY_MAX_S
 _IDS_MAX: Final = 1000
 _TOO_LARGE: Final = 413
+_NO_INDEX: Final = "index_not_found_exception"
 #: How a search fails whose index is deleted while it runs: a reindex has just ended.
 _GONE: Final = frozenset({404, 503})
 _TYPES: Final[Mapping[Kind, type[Item | Incident]]] = {
@@ -155,6 +157,12 @@ class ElasticIndex:
         """
         lines = []
         with _translated(self._settings.url):
+            if old := await self._generations.unnumbered():
+                raise FatalError(
+                    f"{', '.join(old)}: of release 0.1, which knew no generations. "
+                    "Stop its workers, then: wirewatch reindex; that brings all that is "
+                    "in them from the topics, and deletes them"
+                )
             for kind in KINDS:
                 lines += await self._prepare_template(kind)
             lines += await self._generations.first()
@@ -240,6 +248,31 @@ class ElasticIndex:
         """Return each of these items; refreshes the items first."""
         found = await self._by_ids(idents, {"excludes": ["search"]})
         return {item.id: item for item in (msgspec.convert(f, Item) for f in found)}
+
+    async def newer(
+        self, documents: Sequence[Item | Incident]
+    ) -> Mapping[str, Item | Incident]:
+        """Return what is held in a higher version, each from the month of its anchor."""
+        if not documents:
+            return {}
+        newer: dict[str, Item | Incident] = {}
+        with _translated(self._settings.url):
+            number = await self._generations.live()
+            asked = [
+                {"_index": self._index_of(document, number), "_id": document.id}
+                for document in documents
+            ]
+            answers = (await self._client.mget(docs=asked, source=False))["docs"]
+            for document, answer in zip(documents, answers, strict=True):
+                if (error := answer.get("error")) and error["type"] != _NO_INDEX:
+                    raise IndexUnavailableError(
+                        f"{answer['_index']} does not answer: {explain(error)}"
+                    )
+                if answer.get("_version", 0) > document.version:
+                    held = await self._get(answer["_index"], document.id)
+                    if held is not None:
+                        newer[held.id] = held
+        return newer
 
     async def held(self, idents: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item id; refreshes the items first."""
@@ -340,6 +373,12 @@ class ElasticIndex:
         indices = self._client.indices
         with _translated(self._settings.url):
             live = await self._generations.live()
+            if beside := await self._beside(live):
+                raise AlreadyRunningError(
+                    f"generation {beside[0]} of the index is there beside {live}, and "
+                    "may hold the words too: again when the reindex that builds it has "
+                    "ended (if it has died: wirewatch reindex)"
+                )
             names = [self._generations.pattern(kind, live) for kind in KINDS]
             await indices.put_settings(index=names, settings={allowed: 0})
             await indices.flush(index=names, wait_if_ongoing=True)
@@ -379,30 +418,31 @@ class ElasticIndex:
         with _translated(self._settings.url):
             for kind in KINDS:
                 await self._prepare_template(kind)
-            former = await generations.live()
-            number = await generations.claim_after(former)
+            live = await generations.live()
+            claim = await generations.claim_after(live)
 
         async def switch() -> None:
             with _translated(self._settings.url):
-                await generations.switch(former, number)
+                await generations.switch(live, claim)
 
         try:
-            async with ElasticIndex(self._settings, self._prefix, only=number) as fresh:
-                yield Rebuild(fresh, switch)
+            async with self._only(live) as former, self._only(claim.number) as fresh:
+                yield Rebuild(former if live else None, fresh, switch)
         finally:
             with _translated(self._settings.url):
-                if await generations.live() == former:
-                    await generations.drop([number])
+                # Nothing that was switched to, however late the server did it.
+                await generations.give_up(claim)
         with _translated(self._settings.url):
-            await generations.drop(range(1, number))
+            await generations.drop(range(UNNUMBERED, claim.number))
 
     async def abandon(self) -> list[str]:
-        """Delete every generation after the live one, whoever builds it."""
+        """Delete what is half-built, whoever builds it: he cannot switch to it then."""
         with _translated(self._settings.url):
-            live = await self._generations.live()
-            numbers = set((await self._generations.all()).values())
-            gone = await self._generations.drop(n for n in numbers if n > live)
+            gone = await self._generations.abandon()
         return [f"deleted index {name}" for name in gone]
+
+    def _only(self, number: int) -> ElasticIndex:
+        return ElasticIndex(self._settings, self._prefix, only=number)
 
     def _alias(self, kind: Kind) -> str:
         return self._generations.alias(kind)
@@ -488,12 +528,15 @@ class ElasticIndex:
             "a reindex died after its switch, and documents of that moment may be "
             "missing: wirewatch reindex"
         )
-        beside = set((await self._generations.all()).values()) - {live}
         return [
             f"generation {number} of the index is there beside {live}: "
             f"{newer if number > live else older}"
-            for number in sorted(beside)
+            for number in await self._beside(live)
         ]
+
+    async def _beside(self, live: int) -> list[int]:
+        """Return the generations other than *live*."""
+        return sorted(set((await self._generations.all()).values()) - {live})
 
     async def _index_faults(self) -> list[str]:
         faults = []

@@ -21,7 +21,7 @@ import time
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -183,6 +183,14 @@ class EmbeddedIndex:
         """Return each of these items."""
         return await self._read(lambda connection: _items(connection, idents))
 
+    async def newer(
+        self, documents: Sequence[Item | Incident]
+    ) -> Mapping[str, Item | Incident]:
+        """Return what is held in a higher version; nothing where no file is."""
+        if not await self.exists():
+            return {}
+        return await self._read(lambda connection: _newer(connection, documents))
+
     async def held(self, idents: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item id."""
         return await self._read(lambda connection: _held(connection, idents))
@@ -246,9 +254,16 @@ class EmbeddedIndex:
             if busy:
                 raise IndexUnavailableError(f"{file.path}-wal is still read")
 
-        await asyncio.get_running_loop().run_in_executor(
-            self._writer, self._on_live, work
-        )
+        def alone() -> None:
+            with self._files.claimed():
+                if beside := self._files.older() + self._files.newer():
+                    raise AlreadyRunningError(
+                        f"{beside[0]} is there beside the live index, and may hold the "
+                        "words too: wirewatch reindex, then again"
+                    )
+                self._on_live(work)
+
+        await asyncio.get_running_loop().run_in_executor(self._writer, alone)
 
     async def counts(self) -> Mapping[Kind, int]:
         """Return how many documents there are, stubs included."""
@@ -259,31 +274,40 @@ class EmbeddedIndex:
         """Build the next generation in a file of its own; a half-built one goes."""
         files = self._files
         with files.claimed():
-            for dead in files.newer():
+            live = files.file()
+            # Where no file is live, any of them may be the one that was.
+            for dead in files.newer() if live else ():
                 drop(dead)
             path = files.following()
             try:
-                async with EmbeddedIndex(
-                    files.folder, synchronous=self._synchronous, only=path
-                ) as fresh:
+                async with self._only(path) as fresh, AsyncExitStack() as stack:
+                    former = live and self._only(live.path)
+                    if former is not None:
+                        await stack.enter_async_context(former)
                     await fresh.prepare()
                     yield Rebuild(
-                        fresh, lambda: asyncio.to_thread(files.make_live, path)
+                        former, fresh, lambda: asyncio.to_thread(files.make_live, path)
                     )
             finally:
                 if files.live() != path:
                     drop(path)
-            for former in files.older():
-                drop(former)
+            for older in files.older():
+                drop(older)
 
     async def abandon(self) -> list[str]:
         """Delete the half-built generation of a reindex that has died."""
         lines = []
         with self._files.claimed():
             for dead in self._files.newer():
+                self._live()  # without it nobody knows that this one is not whole
                 drop(dead)
                 lines.append(f"deleted {dead}")
         return lines
+
+    def _only(self, path: Path) -> EmbeddedIndex:
+        return EmbeddedIndex(
+            self._files.folder, synchronous=self._synchronous, only=path
+        )
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def in_transaction(file: File) -> T:
@@ -326,11 +350,17 @@ class EmbeddedIndex:
 
     def _live(self) -> File:
         file = self._files.file()
-        if file is None:
+        if file is not None:
+            return file
+        if found := self._files.all():
             raise IndexUnavailableError(
-                f"there is no index in {self._files.folder}: {MADE_BY}"
+                f"{self._path} leads to no index, and {found[-1].name} is there: "
+                "wirewatch reindex builds it anew, and deletes that one only then; if "
+                f"you know that it is whole: ln -sf {found[-1].name} {self._path}"
             )
-        return file
+        raise IndexUnavailableError(
+            f"there is no index in {self._files.folder}: {MADE_BY}"
+        )
 
     def _writer_of(self, file: File) -> sqlite3.Connection:
         """Return the connection that writes to *file*, which is never made by it."""
@@ -678,11 +708,7 @@ def _words(fields: Searchable) -> tuple[str, ...]:
 def _remove(connection: sqlite3.Connection, kind: Kind, rowids: Sequence[int]) -> None:
     """Take out what is searched of the records *rowids*; the records stay."""
     for rowid in rowids:
-        (body,) = connection.execute(
-            f"SELECT body FROM {kind}_record WHERE rowid = ?",  # noqa: S608
-            (rowid,),
-        ).fetchone()
-        words = _words(searchable(_DECODERS[kind](body)))
+        words = _words(searchable(_record(connection, kind, rowid)))
         connection.execute(
             f"INSERT INTO {kind}_words ({kind}_words, rowid, {_COLUMNS})"  # noqa: S608
             " VALUES ('delete', ?, ?, ?, ?, ?)",
@@ -707,6 +733,28 @@ def _get(connection: sqlite3.Connection, ident: str) -> Item | Incident | None:
 def _items(connection: sqlite3.Connection, idents: Sequence[str]) -> dict[str, Item]:
     items = map(msgspec.json.Decoder(Item).decode, _bodies(connection, idents))
     return {item.id: item for item in items}
+
+
+def _newer(
+    connection: sqlite3.Connection, documents: Sequence[Item | Incident]
+) -> dict[str, Item | Incident]:
+    newer: dict[str, Item | Incident] = {}
+    for kind in _KINDS:
+        mine = [document for document in documents if kind_of(document) == kind]
+        rows = _rows_of(connection, kind, [document.id for document in mine])
+        for document in mine:
+            rowid, version = rows.get(document.id, (0, 0))
+            if version > document.version:
+                newer[document.id] = _record(connection, kind, rowid)
+    return newer
+
+
+def _record(connection: sqlite3.Connection, kind: Kind, rowid: int) -> Item | Incident:
+    (body,) = connection.execute(
+        f"SELECT body FROM {kind}_record WHERE rowid = ?",  # noqa: S608
+        (rowid,),
+    ).fetchone()
+    return _DECODERS[kind](body)
 
 
 def _held(connection: sqlite3.Connection, idents: Sequence[str]) -> dict[str, Held]:
@@ -748,11 +796,7 @@ def _search(
         (total,) = connection.execute(*sql.count(query, kind)).fetchone()
     hits = []
     for rowid, _, key, _ in rows[:size]:
-        (body,) = connection.execute(
-            f"SELECT body FROM {kind}_record WHERE rowid = ?",  # noqa: S608
-            (rowid,),
-        ).fetchone()
-        document = _DECODERS[kind](body)
+        document = _record(connection, kind, rowid)
         score = -key if sort == "relevance" else 0.0
         marked = snippets(query, searchable(document).passages())
         hits.append(Hit(document, score, marked))

@@ -75,9 +75,12 @@ class Held(NamedTuple):
 class Rebuild(NamedTuple):
     """A generation of the index that is being built beside the live one."""
 
+    #: The one that was live, whatever becomes live meanwhile; None where there was none.
+    former: SearchIndex | None
     #: Writes to that generation alone; no search finds what is in it.
     fresh: SearchIndex
-    #: Makes it the live one, for every process at once.
+    #: Makes it the live one, for every process at once; may be called again when it
+    #: is not known whether it has. Raises FatalError when it is ours no longer.
     switch: Callable[[], Awaitable[None]]
 
 
@@ -124,6 +127,14 @@ class SearchIndex(Protocol):
         It sees what is durable, searchable already or not.
         """
 
+    async def newer(
+        self, documents: Sequence[Item | Incident]
+    ) -> Mapping[str, Item | Incident]:
+        """Return, by id, what is held in a higher version than that of *documents*.
+
+        It sees what is durable, searchable already or not.
+        """
+
     async def held(self, idents: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item id; absent ones are left out.
 
@@ -149,7 +160,9 @@ class SearchIndex(Protocol):
     async def erase(self) -> None:
         """Have what is stored rewritten, so that of replaced documents nothing is left.
 
-        On servers it goes on after the call. Takes time and room in proportion to the index; writes wait meanwhile.
+        On servers it goes on after the call. Takes time and room in proportion to the
+        index; writes wait meanwhile. Raises AlreadyRunningError while another
+        generation is there: that one may hold them too.
         """
 
     async def refresh(self) -> None:
@@ -167,7 +180,8 @@ class SearchIndex(Protocol):
         Left before the switch, or by an error: the new one goes, and nothing has
         happened. Left after it: the former one goes. Left by an error after the switch:
         the former one stays, as the mark that documents may be missing from the live
-        one. Raises AlreadyRunningError when somebody else builds one.
+        one. Where no generation is live, nothing else is deleted before the switch.
+        Raises AlreadyRunningError when somebody else builds one.
 
         A write that was under way when the switch came is made again, on the new
         generation, before it is reported. So whatever was reported as written to the

@@ -92,11 +92,11 @@ class Files:
 
     def older(self) -> list[Path]:
         """Return the generations before the live one: a reindex ended too early."""
-        return [path for path in self._all() if _number(path) < self.number()]
+        return [path for path in self.all() if _number(path) < self.number()]
 
     def newer(self) -> list[Path]:
         """Return the generations after the live one: half-built."""
-        return [path for path in self._all() if _number(path) > self.number()]
+        return [path for path in self.all() if _number(path) > self.number()]
 
     def make_live(self, path: Path) -> None:
         """Lead everybody to *path* from now on, also after a power failure."""
@@ -112,7 +112,7 @@ class Files:
 
     @contextlib.contextmanager
     def claimed(self, *, wait_s: float = 0.0) -> Iterator[None]:
-        """Be the one who builds a generation; AlreadyRunningError if another does.
+        """Be the one who builds or erases; AlreadyRunningError if another does.
 
         The claim ends with its process, however that ends.
         """
@@ -123,14 +123,16 @@ class Files:
             while not _locked(lock):
                 if time.monotonic() >= deadline:
                     raise AlreadyRunningError(
-                        f"another reindex builds the index in {self.folder}: wait for it"
+                        f"another reindex builds the index in {self.folder}, or a "
+                        "forget erases there: again when it has ended"
                     )
                 time.sleep(_LOOK_S)
             yield
         finally:
             os.close(lock)
 
-    def _all(self) -> list[Path]:
+    def all(self) -> list[Path]:
+        """Return every generation, the oldest first."""
         found = [path for path in self._parts() if _NAME.fullmatch(path.name)]
         return sorted(found, key=_number)
 

@@ -11,17 +11,32 @@ from __future__ import annotations
 import re
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
 
 from elasticsearch import AsyncElasticsearch, BadRequestError, NotFoundError
 
 from mappings.face import Kind
-from streams.errors import AlreadyRunningError, IndexUnavailableError
+from streams.errors import AlreadyRunningError, FatalError, IndexUnavailableError
 
 
 KINDS: Final[tuple[Kind, ...]] = ("items", "incidents")
-_NUMBER: Final = re.compile(r"-(\d{6,})(?:-\d{4,}\.\d\d)?")
+#: Of the months of release 0.1, whose names have no number.
+UNNUMBERED: Final = 0
+_NUMBER: Final = re.compile(r"-(?:(\d{6,})(?:-\d{4,}\.\d\d)?|\d{4,}\.\d\d)")
 _EXISTS: Final = "resource_already_exists_exception"
+
+
+class Claim(NamedTuple):
+    """The right to build generation ``number``, and to make it live.
+
+    ``token`` is an alias of its incidents' index. The switch takes it away, and fails
+    without it: so does whoever ends the claim, and no late switch can follow.
+    """
+
+    number: int
+    token: str
 
 
 class Generations:
@@ -62,7 +77,7 @@ class Generations:
             found = await self._client.indices.get_alias(name=alias)
         except NotFoundError:
             return 0
-        return max((self._number(alias, name) for name in found), default=0)
+        return max((self._number(alias, name) or 0 for name in found), default=0)
 
     async def names(self, kind: Kind, number: int) -> dict[str, bool]:
         """Return generation *number*'s indices, and whether the alias leads to each."""
@@ -73,26 +88,30 @@ class Generations:
     async def all(self) -> dict[str, int]:
         """Return every index, and of which generation it is."""
         return {
-            name: self._number(self.alias(kind), name)
+            name: number
             for kind in KINDS
             for name in sorted(await self._found(f"{self.alias(kind)}-*"))
-            if self._number(self.alias(kind), name)
+            if (number := self._number(self.alias(kind), name)) is not None
         }
+
+    async def unnumbered(self) -> list[str]:
+        """Return the months of release 0.1, which belong to no generation."""
+        return [n for n, number in (await self.all()).items() if number == UNNUMBERED]
 
     async def first(self) -> list[str]:
         """Make the index of the incidents unless its alias is there; a line if made."""
         alias = self.alias("incidents")
         if await self.live():
             return []
-        number = max((await self.all()).values(), default=1)
+        number = max((await self.all()).values(), default=UNNUMBERED) or 1
         name = self.incidents(number)
         if await self._make(name, aliases={alias: {}}):
             return [f"made index {name}"]
         await self._client.indices.put_alias(index=name, name=alias)
         return [f"gave index {name} its alias"]
 
-    async def claim_after(self, former: int) -> int:
-        """Begin the generation after *former*, and return its number.
+    async def claim_after(self, former: int) -> Claim:
+        """Begin the generation after *former*.
 
         Where no incidents are, somebody has deleted them: of such a generation the
         number is not taken again. Raises AlreadyRunningError if somebody has begun it.
@@ -101,17 +120,39 @@ class Generations:
             found = await self.all()
             headless = {n for n in found.values() if self.incidents(n) not in found}
             former = max(headless, default=0)
-        await self.claim(former + 1)
-        return former + 1
+        return await self.claim(former + 1)
 
-    async def claim(self, number: int) -> None:
+    async def claim(self, number: int) -> Claim:
         """Begin generation *number*; AlreadyRunningError if somebody has."""
         name = self.incidents(number)
-        if not await self._make(name):
+        claim = Claim(number, f"{self._tokens}{uuid4().hex}")
+        if not await self._make(name, aliases={claim.token: {}}):
             raise AlreadyRunningError(
                 f"there is an index {name}: another reindex builds it; if that has "
                 "died, delete what it left: wirewatch reindex --abandon"
             )
+        return claim
+
+    async def give_up(self, claim: Claim) -> None:
+        """Delete what was built by *claim*, unless it is live, or ours no longer."""
+        with suppress(NotFoundError):
+            await self._alias(self._ended(claim))
+            await self.drop([claim.number])
+
+    async def abandon(self) -> list[str]:
+        """End all claims, and delete what is half-built; the names of what went."""
+        alias = self.alias("incidents")
+        claimed = set()
+        for name, about in (await self._found(f"{alias}-*")).items():
+            number = self._number(alias, name)
+            for token in about["aliases"]:
+                if number and token.startswith(self._tokens):
+                    with suppress(NotFoundError):  # its switch was faster
+                        await self._alias(self._ended(Claim(number, token)))
+                        claimed.add(number)
+        live = await self.live()
+        numbers = set((await self.all()).values())
+        return await self.drop(n for n in numbers if n in claimed or n > live > 0)
 
     async def ensure(self, number: int, months: Iterable[str]) -> None:
         """Make *months* of generation *number* that are missing, found by the alias.
@@ -137,15 +178,37 @@ class Generations:
         """Ask anew of every month whether it is there."""
         self._ready.clear()
 
-    async def switch(self, former: int, number: int) -> None:
-        """Make *number* the live generation, in one step; all nodes know when it returns.
+    async def switch(self, former: int, claim: Claim) -> None:
+        """Make what was built by *claim* live, in one step; all nodes know it then.
 
         A month of *former* that was made in the same instant loses its alias after it.
-        *former* is 0 where no generation was live.
+        *former* is 0 where no generation was live. Called again, it finds out whether
+        an earlier call without an answer was carried out. Raises FatalError if *claim*
+        was ended, or *former* is live no longer.
         """
-        items = self.alias("items")
+        number, items = claim.number, self.alias("items")
+        try:
+            await self._lead_to(former, claim)
+        except NotFoundError as error:
+            live = await self.live()
+            if live == former and await self._holds(claim):
+                raise  # a month has just expired
+            if live != number:
+                raise FatalError(
+                    f"generation {number} of the index cannot become the live one: its "
+                    f"reindex was abandoned, or {former} was deleted (live is {live}); "
+                    "wirewatch check tells what there is"
+                ) from error
+        if late := await self._searched_beside(number):
+            await self._alias(
+                *({"remove": {"index": name, "alias": items}} for name in late)
+            )
+
+    async def _lead_to(self, former: int, claim: Claim) -> None:
+        number, items = claim.number, self.alias("items")
         old = await self._searched_beside(number)
         await self._alias(
+            self._ended(claim),
             *(self._proof(former)[:1] if former else ()),
             *({"remove": {"index": name, "alias": items}} for name in old),
             {
@@ -159,10 +222,10 @@ class Generations:
                 for name in await self.names("items", number)
             ),
         )
-        if late := await self._searched_beside(number):
-            await self._alias(
-                *({"remove": {"index": name, "alias": items}} for name in late)
-            )
+
+    async def _holds(self, claim: Claim) -> bool:
+        about = (await self._found(self.incidents(claim.number))).values()
+        return any(claim.token in one["aliases"] for one in about)
 
     async def _searched_beside(self, number: int) -> list[str]:
         """Return the months of other generations than *number* that a search finds."""
@@ -196,6 +259,15 @@ class Generations:
                 f"generation {number} of the index is live no longer"
             ) from error
 
+    @property
+    def _tokens(self) -> str:
+        return f"{self.alias('incidents')}-claim-"
+
+    def _ended(self, claim: Claim) -> dict[str, Any]:
+        """Return the action that ends *claim*; it fails if that has been ended."""
+        index = self.incidents(claim.number)
+        return {"remove": {"index": index, "alias": claim.token, "must_exist": True}}
+
     def _proof(self, number: int) -> tuple[dict[str, Any], ...]:
         """Return actions that change nothing, and fail unless *number* is live."""
         about = {"index": self.incidents(number), "alias": self.alias("incidents")}
@@ -225,6 +297,7 @@ class Generations:
         return dict(found)
 
     @staticmethod
-    def _number(alias: str, name: str) -> int:
+    def _number(alias: str, name: str) -> int | None:
+        """Return of which generation *name* is; None if it is none of ours."""
         found = _NUMBER.fullmatch(name.removeprefix(alias))
-        return int(found[1]) if found else 0
+        return int(found[1] or UNNUMBERED) if found else None

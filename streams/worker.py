@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import TypeVar
 
 import structlog
 
@@ -16,7 +15,7 @@ from streams.annotate import agent as annotate
 from streams.apps import serve
 from streams.correlate import agent as correlate
 from streams.dedupe import agent as dedupe
-from streams.errors import FatalError, TransientError
+from streams.errors import FatalError
 from streams.expiry import expiry_watched
 from streams.index import agent as index
 from streams.index.standing import LOST, lost
@@ -24,15 +23,15 @@ from streams.log.face import Log
 from streams.log.opening import open_log
 from streams.log.standing import hold_counts, truncated
 from streams.monitor.summary import summed_up
+from streams.patience import patiently
 from streams.settings import Settings
-from streams.stage import PAUSE_FIRST_S, PAUSE_MAX_S, Progress, Stage
+from streams.stage import Progress, Stage
 from streams.topics import DECLARED
 
 
 log = structlog.get_logger(__name__)
 
 STAGES = ("dedupe", "annotate", "correlate", "index")
-T = TypeVar("T")
 
 
 class Worker:
@@ -105,36 +104,3 @@ async def _prepared(search: SearchIndex, records: Log) -> None:
         log.error("no search index", reason=LOST)
     else:
         await search.prepare()
-
-
-async def patiently(
-    what: str, step: Callable[[], Awaitable[T]], stop: asyncio.Event
-) -> T | None:
-    """Return what *step* returns once what can pass has passed; None when stopped.
-
-    A step under way is given up then: servers that do not answer hold up no end.
-    """
-    pause_s = PAUSE_FIRST_S
-    while not stop.is_set():
-        try:
-            return await _unless(stop, step)
-        except (TransientError, OSError) as error:
-            log.warning("waiting", what=what, reason=str(error), again_in_s=pause_s)
-        try:
-            await asyncio.wait_for(stop.wait(), pause_s)
-        except TimeoutError:
-            pause_s = min(pause_s * 2, PAUSE_MAX_S)
-    return None
-
-
-async def _unless(stop: asyncio.Event, step: Callable[[], Awaitable[T]]) -> T | None:
-    """Return what *step* returns; None if *stop* is set before it does."""
-    work = asyncio.ensure_future(step())
-    stopped = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        return work.result() if work.done() else None
-    finally:
-        for task in (work, stopped):
-            task.cancel()
-        await asyncio.gather(work, stopped, return_exceptions=True)
