@@ -102,6 +102,8 @@ class RadioConnector:
         if cursors is None:
             return
         self._cursors = cursors
+        for watched in self._watched:
+            watched.last_good = _latest(cursors, watched.station)
         await until_stopped(stop, [self._watch(one, stop) for one in self._watched])
 
     def statuses(self) -> list[SourceStatus]:
@@ -293,6 +295,12 @@ def _name(name: str, take: int) -> str:
 
 def _cursor_name(station: Station, name: str) -> str:
     return f"{station.id}/{file_name(name)}"
+
+
+def _latest(cursors: Mapping[str, Cursor], station: Station) -> datetime | None:
+    """Return when a transcript of *station* was taken last."""
+    mine = (c for c in cursors.values() if c.source.startswith(f"{station.id}/"))
+    return max((cursor.updated for cursor in mine), default=None)
 
 
 def _noted(taken: Taken) -> dict[str, str]:

@@ -114,6 +114,7 @@ class RssConnector:
         for watched in self._watched:
             if cursor := cursors.get(watched.ident):
                 watched.cursor = _for_url(cursor, watched.feed.url)
+                watched.last_good = cursor.updated
         async with (
             HttpClient(self._settings.http) as http,
             Pool(PARSERS, timeout_s=PARSE_TIMEOUT_S, name="feeds") as pool,

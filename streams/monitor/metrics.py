@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -46,6 +46,8 @@ class Sample(NamedTuple):
 
 _STAGE = ("stage",)
 _SOURCE = ("connector", "source")
+#: What a look at a source may end with.
+OUTCOMES = ("new", "unchanged", "failed")
 METRICS = (
     Declared("wirewatch_build_info", "gauge", ("version", "role"), "Always 1."),
     Declared(
@@ -169,7 +171,8 @@ METRICS = (
         "wirewatch_source_last_good_timestamp_seconds",
         "gauge",
         _SOURCE,
-        "When a feed last gave a good answer, or a station a transcript.",
+        "When a feed last gave a good answer, or a station a transcript; as far as is "
+        "known, or the process's start.",
     ),
     Declared(
         "wirewatch_connector_refused_total",
@@ -219,7 +222,8 @@ class Metrics(Collector):
         if (letters := self._letters()) is not None:
             yield from _of_letters(letters, self._now())
         yield from _of_stages(self._watched)
-        yield from _of_sources(self._watched)
+        started = self._now() - timedelta(seconds=self._watched.uptime_s)
+        yield from _of_sources(self._watched, started)
 
 
 def registry(metrics: Metrics) -> CollectorRegistry:
@@ -275,20 +279,21 @@ def _of_letters(letters: OpenLetters, now: datetime) -> Iterator[Sample]:
     yield Sample("wirewatch_deadletters_oldest_open_seconds", (), age_s)
 
 
-def _of_sources(watched: Watched) -> Iterator[Sample]:
+def _of_sources(watched: Watched, started: datetime) -> Iterator[Sample]:
     refused: dict[tuple[str, str], int] = {}
     for source in watched.sources():
         labels = (source.connector, source.id)
         yield Sample("wirewatch_source_published_total", labels, source.published)
         yield Sample("wirewatch_source_known_total", labels, source.known)
-        for outcome, count in source.looks.items():
+        # From zero on: what begins at one has no increase.
+        for outcome in OUTCOMES:
+            count = source.looks.get(outcome, 0)
             yield Sample("wirewatch_source_looks_total", (*labels, outcome), count)
-        if source.last_good is not None:
-            yield Sample(
-                "wirewatch_source_last_good_timestamp_seconds",
-                labels,
-                source.last_good.timestamp(),
-            )
+        yield Sample(
+            "wirewatch_source_last_good_timestamp_seconds",
+            labels,
+            (source.last_good or started).timestamp(),
+        )
         for kind, count in source.refusals.items():
             at = (source.connector, kind)
             refused[at] = refused.get(at, 0) + count

@@ -101,8 +101,10 @@ async def test_no_file_is_taken_twice_also_after_a_restart(tmp_path: Path) -> No
         connector = watching(folder, log)
         async with running(connector):
             await until(lambda: settled(connector, 1))
+        known = (await load_cursors(log))["kayes/a.srt"].updated
         connector = watching(folder, log)
         async with running(connector):
+            await until(lambda: connector.statuses()[0].last_good == known)
             os.utime(folder / "a.srt")
             drop(folder, "b.srt", srt(SENTENCES[5:8]))
             await until(lambda: settled(connector, 1))

@@ -117,6 +117,12 @@ async def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
         async with running(reading(paper, log)):
             await until(lambda: paper.not_modified > before)
         assert len(await published(log)) == 2
+        paper.etags, paper.status = False, 500
+        connector = reading(paper, log)
+        async with running(connector):
+            await until(lambda: connector.statuses()[0].last_error != "")
+        known = (await load_cursors(log))["paper"].updated
+        assert connector.statuses()[0].last_good == known
 
 
 async def test_an_unchanged_body_is_known_though_the_server_has_no_validators(

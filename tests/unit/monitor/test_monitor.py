@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -120,6 +121,20 @@ def test_each_part_of_a_process_shows_its_values() -> None:
     assert found["wirewatch_log_full_ratio",] == 0.5
     assert found["wirewatch_source_looks_total", "desk", "failed", "rss"] == 1
     assert found["wirewatch_connector_refused_total", "oversize", "rss"] == 1
+
+
+def test_a_source_that_never_answered_is_shown_from_zero_and_since_the_start() -> None:
+    never = feed(last_good=None, looks={"failed": 1})
+    found = values(scraped(watched(connectors=[Feeds(never)], started_s=0.0)))
+
+    looks = {key[1:]: n for key, n in found.items() if key[0].endswith("looks_total")}
+    assert looks == {
+        ("desk", "new", "rss"): 0,
+        ("desk", "rss", "unchanged"): 0,
+        ("desk", "failed", "rss"): 1,
+    }
+    since = found["wirewatch_source_last_good_timestamp_seconds", "desk", "rss"]
+    assert since == pytest.approx(NOW.timestamp() - time.monotonic(), abs=5)
 
 
 def test_a_log_that_does_not_answer_hides_no_other_metric() -> None:
