@@ -7,53 +7,36 @@ topics end, is on the log; its outputs are stored before its offset is committed
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from streams.log.face import Log, Position
-from streams.topics import INCIDENTS, ITEMS, RAW, TAGGED, UNIQUE, Topic, group
+from streams.log.standing import lags as lags_in
+from streams.log.standing import stands
+from streams.topics import SOURCES, STAGES
 
-
-class Step(NamedTuple):
-    """A stage, and the topics that it reads."""
-
-    stage: str
-    sources: tuple[Topic, ...]
-
-
-PATH = (
-    Step("dedupe", (RAW,)),
-    Step("annotate", (UNIQUE,)),
-    Step("correlate", (TAGGED,)),
-    Step("index", (ITEMS, INCIDENTS)),
-)
 
 #: For each topic, the offset of each partition that is to be reached.
 Goal = Mapping[str, Mapping[int, int]]
 
 
-async def behind(log: Log, step: Step, goal: Goal) -> int:
-    """Return how many offsets *step* has to go until *goal*."""
+async def behind(log: Log, stage: str, goal: Goal) -> int:
+    """Return how many offsets *stage* has to go until *goal*."""
     left = 0
-    for topic in step.sources:
+    for topic in SOURCES[stage]:
         ends = goal.get(topic.name, {})
-        if not any(ends.values()):
-            continue
-        starts = await log.starts(topic.name)
-        done = await log.committed(group(step.stage), topic.name)
-        for partition, end in ends.items():
-            start = starts.get(partition, 0)
-            left += max(0, end - max(done.get(partition, start), start))
+        if any(ends.values()):
+            at = await stands(log, stage, topic.name)
+            left += sum(lags_in(at, ends).values())
     return left
 
 
-async def ends(log: Log, step: Step) -> Goal:
+async def ends(log: Log, stage: str) -> Goal:
     """Return the goal of having read everything that is there now."""
-    return {topic.name: await log.ends(topic.name) for topic in step.sources}
+    return {topic.name: await log.ends(topic.name) for topic in SOURCES[stage]}
 
 
 async def lags(log: Log) -> dict[str, int]:
     """Return how many records each stage is behind."""
-    return {step.stage: await behind(log, step, await ends(log, step)) for step in PATH}
+    return {stage: await behind(log, stage, await ends(log, stage)) for stage in STAGES}
 
 
 class Passage:
@@ -61,7 +44,7 @@ class Passage:
 
     def __init__(self, log: Log, positions: Iterable[Position]) -> None:
         self._log = log
-        self._steps: Sequence[Step] = PATH
+        self._steps: Sequence[str] = STAGES
         self._goal: Goal = _goal(positions)
         #: The most that the step under way was seen to have before it.
         self._most = 0
@@ -74,7 +57,7 @@ class Passage:
     @property
     def stage(self) -> str:
         """The stage that is awaited; '' when done."""
-        return self._steps[0].stage if self._steps else ""
+        return self._steps[0] if self._steps else ""
 
     async def look(self) -> float:
         """Look how far things are; return the share of the way, 0 to 1."""
@@ -90,7 +73,7 @@ class Passage:
         return 1.0
 
     def _share(self, of_step: float) -> float:
-        return (len(PATH) - len(self._steps) + of_step) / len(PATH)
+        return (len(STAGES) - len(self._steps) + of_step) / len(STAGES)
 
 
 def _goal(positions: Iterable[Position]) -> Goal:

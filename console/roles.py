@@ -24,8 +24,8 @@ from streams.monitor.server import monitored
 from streams.monitor.watched import Watched
 from streams.patience import patiently
 from streams.settings import Settings
-from streams.topics import DECLARED
-from streams.worker import STAGES, Worker
+from streams.topics import DECLARED, STAGES
+from streams.worker import Worker
 
 
 CONNECT = """\

@@ -26,12 +26,10 @@ from streams.monitor.summary import summed_up
 from streams.patience import patiently
 from streams.settings import Settings
 from streams.stage import Progress, Stage
-from streams.topics import DECLARED
+from streams.topics import DECLARED, STAGES
 
 
 log = structlog.get_logger(__name__)
-
-STAGES = ("dedupe", "annotate", "correlate", "index")
 
 
 class Worker:

@@ -18,7 +18,7 @@ from streams.pool import Pool
 from streams.records import UniqueItem
 from streams.settings import Settings
 from streams.stage import Decision, Outcome, Received, Refusal, Stage
-from streams.topics import UNIQUE
+from streams.topics import SOURCES
 
 
 #: A call into a worker carries so many items: large enough that the call costs little,
@@ -40,7 +40,8 @@ def stage(settings: Settings) -> Stage:
         read = await asyncio.gather(*(_read(pool, chunk) for chunk in chunks))
         return list(chain.from_iterable(read))
 
-    return Stage(name="annotate", sources=(UNIQUE,), handle=handle, resources=(pool,))
+    sources = SOURCES["annotate"]
+    return Stage(name="annotate", sources=sources, handle=handle, resources=(pool,))
 
 
 async def _read(pool: Pool, values: Sequence[bytes]) -> list[Outcome]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from streams.correlate.decide import decide
 from streams.stage import Stage
-from streams.topics import CORRELATE_TABLE, TAGGED
+from streams.topics import CORRELATE_TABLE, SOURCES
 
 
 def stage() -> Stage:
     """Return the stage that turns ``items.tagged`` into ``items`` and ``incidents``."""
     return Stage(
-        name="correlate", sources=(TAGGED,), decide=decide, table=CORRELATE_TABLE
+        name="correlate",
+        sources=SOURCES["correlate"],
+        decide=decide,
+        table=CORRELATE_TABLE,
     )

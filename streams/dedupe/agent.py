@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from streams.dedupe.decide import decide
 from streams.stage import Stage
-from streams.topics import DEDUPE_TABLE, RAW
+from streams.topics import DEDUPE_TABLE, SOURCES
 
 
 def stage() -> Stage:
     """Return the stage that turns ``items.raw`` into ``items.unique``."""
-    return Stage(name="dedupe", sources=(RAW,), decide=decide, table=DEDUPE_TABLE)
+    return Stage(
+        name="dedupe", sources=SOURCES["dedupe"], decide=decide, table=DEDUPE_TABLE
+    )

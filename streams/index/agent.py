@@ -9,7 +9,7 @@ from streams import clock, events
 from streams.records import Item
 from streams.stage import Decision, Outcome, Received, Refusal, Stage
 from streams.tally import Tally
-from streams.topics import INCIDENTS, ITEMS
+from streams.topics import SOURCES
 
 
 #: Of the seconds from a source's reading to the index.
@@ -37,7 +37,7 @@ def stage(index: SearchIndex, delays_s: Tally | None = None) -> Stage:
             for fate in fates
         ]
 
-    return Stage(name="index", sources=(ITEMS, INCIDENTS), handle=handle)
+    return Stage(name="index", sources=SOURCES["index"], handle=handle)
 
 
 def _count(batch: Sequence[Received], fates: Sequence[Fate], delays_s: Tally) -> None:

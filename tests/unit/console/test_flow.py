@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from console import flow
-from console.flow import Passage, Step
+from console.flow import Passage
 from streams.log.embedded import EmbeddedLog
 from streams.log.face import Output, Position
 from streams.settings import EmbeddedLog as LogSettings
@@ -87,12 +87,3 @@ async def test_what_others_publish_later_is_not_waited_for(log: EmbeddedLog) -> 
 
 async def test_nothing_published_has_passed_at_once(log: EmbeddedLog) -> None:
     assert await Passage(log, []).look() == 1.0
-
-
-def test_the_path_reads_every_topic_that_stages_write() -> None:
-    read = {topic.name for step in flow.PATH for topic in step.sources}
-    stages = {step.stage for step in flow.PATH}
-    written = {t.name for t in DECLARED if stages & set(t.writers) and t.record}
-
-    assert written <= read
-    assert isinstance(flow.PATH[0], Step)
