@@ -295,10 +295,7 @@ async def test_who_had_the_index_open_follows_when_it_is_deleted_and_built_anew(
         assert await builder.check() == []
 
 
-async def test_a_reindex_ends_that_nobody_waits_for_where_the_index_is_deleted(
-    opened: Open,
-) -> None:
-    """Half an index is none: it is not taken for the one that was deleted."""
+async def test_half_an_index_is_none_where_the_former_was_deleted(opened: Open) -> None:
     async with opened() as index:
         await index.prepare()
         await delete(index)
