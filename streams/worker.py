@@ -64,8 +64,6 @@ class Worker:
             stages = [
                 await self._stage(name, records, stack, stop) for name in self._names
             ]
-            if "index" in self._names:  # one role of them, so that one warns
-                await stack.enter_async_context(expiry_watched(records))
             if not stop.is_set():
                 async with summed_up(self.progress):
                     await serve(
@@ -93,6 +91,8 @@ class Worker:
             return correlate.stage()
         search = await stack.enter_async_context(open_index(self._settings))
         await patiently("search index", lambda: _prepared(search, records), stop)
+        # By one role of them.
+        await stack.enter_async_context(expiry_watched(records, search))
         return index.stage(search, self.delays_s)
 
 
