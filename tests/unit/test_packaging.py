@@ -46,8 +46,11 @@ def compose_command() -> list[str]:
     pytest.skip("no compose implementation here")
 
 
-def configured(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    words = ["--file", str(ROOT / "docker-compose.yml"), "config", "--quiet"]
+def configured(
+    environ: dict[str, str], *options: str
+) -> subprocess.CompletedProcess[str]:
+    file = str(ROOT / "docker-compose.yml")
+    words = ["--file", file, *options, "config", "--quiet"]
     return subprocess.run(
         [*compose_command(), *words],
         cwd="/",  # no .env of the developer's
@@ -145,8 +148,9 @@ def test_the_image_runs_as_nobody_of_importance() -> None:
     assert "--uid 10001" in final
 
 
-def test_compose_takes_the_file() -> None:
-    done = configured({"ELASTIC_PASSWORD": "a $ecret"})
+@pytest.mark.parametrize("profile", ["", "monitoring"])
+def test_compose_takes_the_file(profile: str) -> None:
+    done = configured({"ELASTIC_PASSWORD": "a $ecret"}, "--profile", profile)
     assert done.returncode == 0, done.stderr
 
 
@@ -155,3 +159,20 @@ def test_compose_refuses_to_start_without_a_password() -> None:
         done = configured(environ)
         assert done.returncode != 0
         assert "choose a password" in done.stderr
+
+
+@pytest.mark.parametrize(("password", "code"), [("", 1), ("a $ecret", 0)])
+def test_grafana_does_not_start_without_a_password(password: str, code: int) -> None:
+    grafana = COMPOSE[COMPOSE.index("\n  grafana:") :]
+    assert "GF_SECURITY_ADMIN_PASSWORD: ${GRAFANA_PASSWORD:-}\n" in grafana
+    (script,) = found(r"^      - \|\n((?: {8}.*\n)+)", grafana)
+    started = script.replace("$$", "$").replace("/run.sh", "echo started")
+    done = subprocess.run(
+        ["/bin/sh", "-c", started],
+        env={"GF_SECURITY_ADMIN_PASSWORD": password, "PATH": "/usr/bin:/bin"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code
+    assert ("GRAFANA_PASSWORD" in done.stderr) == ("started" not in done.stdout)
