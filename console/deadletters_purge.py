@@ -61,7 +61,7 @@ async def purge(
         if not yes and not typer.confirm(f"Delete {told}?", err=True):
             return Exit.FAULT
         # Notices first: killed in between, the letters are there and count as purged.
-        await log.append(to_purge(book, cut, clock.now()))
+        await log.append(to_purge(book, cut, clock.now()), intake=False)
         await log.delete_before(DEADLETTERS.name, {0: cut})
     screen.show(f"{wording.counted(len(there), 'dead letter')} deleted")
     return Exit.OK

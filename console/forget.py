@@ -204,7 +204,7 @@ async def _carry_out(
     async with AsyncExitStack() as stack:
         hands = await stack.enter_async_context(Hands(at.settings)) if wait else None
         await log.create(DECLARED)
-        positions = await log.append(requests) if requests else []
+        positions = await log.append(requests, intake=False) if requests else []
         if hands is None:
             return
         tell = stack.enter_context(screen.progress("forgetting"))
@@ -231,7 +231,9 @@ async def _erase(log: Log, index: SearchIndex, ident: str) -> None:
     stub = await index.get(ident)
     if not isinstance(stub, Item) or stub.state != "forgotten":
         raise TransientError(f"the index does not know yet that {ident} is forgotten")
-    await log.erase(await forget.erasures(log, stub))
+    gone = await forget.erasures(log, stub)
+    await log.append(forget.notices(gone), intake=False)
+    await log.erase(gone)
 
 
 def _report(at: Context, tasks: list[_Task], *, wait: bool, json: bool) -> None:

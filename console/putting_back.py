@@ -77,7 +77,7 @@ async def put_all_back(
     for record, place in zip(rest, places, strict=True):
         retries[record.position] = Retry(letter_in(record), Done.PUT_BACK, place)
     ordered = [retries[record.position] for record in records]
-    await log.append(list(_notices(ordered)))
+    await log.append(list(_notices(ordered)), intake=False)
     return ordered
 
 

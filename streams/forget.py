@@ -9,7 +9,7 @@ embedded log.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple
@@ -117,6 +117,18 @@ async def erasures(log: Log, stub: Item) -> list[Erased]:
         if not is_notice(record) and _is_of(record, origins, subjects, names):
             gone.append(Erased(*record.position, headers=_purged(record)))
     return gone
+
+
+def notices(gone: Iterable[Erased]) -> list[Output]:
+    """Return what to append before dead letters are erased.
+
+    Whoever counts those that are open has read the topic beyond where they lay.
+    """
+    return [
+        Output(one.topic, None, None, one.headers)
+        for one in gone
+        if one.topic == DEADLETTERS.name
+    ]
 
 
 def _request_of(stub: Item) -> RawItem:

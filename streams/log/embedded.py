@@ -63,12 +63,14 @@ class EmbeddedLog:
         assert self._log is not None, "the log is not open"
         return self._log
 
-    async def append(self, outputs: Sequence[Output]) -> list[Position]:
+    async def append(
+        self, outputs: Sequence[Output], *, intake: bool = True
+    ) -> list[Position]:
         """See the protocol."""
         for output in outputs:
             check_size(output)
         positions = await self.log.append(
-            [o._replace(topic=self._prefix + o.topic) for o in outputs], intake=True
+            [o._replace(topic=self._prefix + o.topic) for o in outputs], intake=intake
         )
         return [p._replace(topic=self._logical(p.topic)) for p in positions]
 

@@ -116,8 +116,13 @@ class Log(Protocol):
     ) -> None:
         """Close it; what was acknowledged stays."""
 
-    async def append(self, outputs: Sequence[Output]) -> list[Position]:
+    async def append(
+        self, outputs: Sequence[Output], *, intake: bool = True
+    ) -> list[Position]:
         """Store *outputs* from outside, in order within a partition.
+
+        ``intake`` False is for what an operator asks for: it is let in also where the
+        embedded log takes nothing new, since it may be what makes room.
 
         Returns where each one lies, in the order given, when all are durable. Raises
         NotStoredError (some may be stored all the same) and OversizeError (none is).

@@ -411,7 +411,12 @@ class KafkaLog:
 
     # -- appends -----------------------------------------------------------------------
 
-    async def append(self, outputs: Sequence[Output]) -> list[Position]:
+    async def append(
+        self,
+        outputs: Sequence[Output],
+        *,
+        intake: bool = True,  # noqa: ARG002 - brokers have no such limit
+    ) -> list[Position]:
         """See the protocol."""
         for output in outputs:
             check_size(output)

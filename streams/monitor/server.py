@@ -167,9 +167,10 @@ class _Monitor:
                 return
             stages = tuple(self._watched.progress)
             self._standing = await _within(LOOK_TIMEOUT_S, self._looker.look(stages))
-            self._letters = self._standing and await _within(
-                LETTERS_TIMEOUT_S, self._looker.letters(stages)
-            )
+            self._letters = None
+            if self._standing is not None:
+                letters = self._looker.letters(stages)
+                self._letters = await _within(LETTERS_TIMEOUT_S, letters)
             self._looked_s = time.monotonic()
 
 

@@ -29,11 +29,13 @@ class Interruptible(EmbeddedLog):
     #: What is appended is stored, but its acknowledgement is lost.
     mute = False
 
-    async def append(self, outputs: Sequence[Output]) -> list[Position]:
+    async def append(
+        self, outputs: Sequence[Output], *, intake: bool = True
+    ) -> list[Position]:
         """See the protocol."""
         if self.away:
             raise NotStoredError("the log is away")
-        positions = await super().append(outputs)
+        positions = await super().append(outputs, intake=intake)
         if self.mute:
             raise NotStoredError("no acknowledgement came")
         return positions

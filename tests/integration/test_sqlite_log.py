@@ -14,6 +14,7 @@ import time
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, closing, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -23,6 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams import events, letters
 from streams.errors import LogDamagedError, NotStoredError
 from streams.log.embedded import EmbeddedLog
 from streams.log.face import Output, Record
@@ -34,6 +36,7 @@ from streams.log.sqlite_log import (
     SqliteLog,
 )
 from streams.settings import EmbeddedLog as EmbeddedSettings
+from streams.topics import DEADLETTERS, RAW
 
 
 ROOT = Path(__file__).parents[2]
@@ -334,6 +337,28 @@ async def test_connectors_are_intake(path: Path) -> None:
         await log.log.create_topic("t", 1)
         with pytest.raises(NotStoredError, match="is full"):
             await _fill(log.append)
+
+
+async def test_dead_letters_that_fill_a_log_can_be_purged(path: Path) -> None:
+    small = EmbeddedSettings(size_max_gb=4 / 1024)
+    record = Record(RAW.name, 0, 1, 0, b"k", b"x" * 100_000, ())
+    now = datetime.now(UTC)
+    letter = events.dead_letter(record, stage="dedupe", kind="k", reason="", now=now)
+    async with EmbeddedLog(path.parent, small) as log:
+        await log.create([DEADLETTERS])
+        while not log.log.is_full:
+            await log.append([letter])
+        with pytest.raises(NotStoredError, match="is full"):
+            await log.append([letter])
+
+        book = await letters.read(log)
+        (end,) = book.ends.values()
+        notices = letters.to_purge(book, end, now)
+        assert len(notices) == end
+        await log.append(notices, intake=False)
+        await log.delete_before(DEADLETTERS.name, {0: end})
+
+        await log.append([letter])
 
 
 async def _fill(append: Callable[[Sequence[Output]], Awaitable[object]]) -> None:

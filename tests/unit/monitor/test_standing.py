@@ -11,11 +11,12 @@ import pytest
 
 from structlog.testing import capture_logs
 
-from streams import acls, letters
+from streams import acls, forget, letters
 from streams.errors import AccessRefusedError
 from streams.events import dead_letter
 from streams.log.embedded import EmbeddedLog
 from streams.log.face import Output, Record
+from streams.log.sqlite_log import Erased
 from streams.monitor.standing import Looker
 from streams.settings import EmbeddedLog as LogSettings
 from streams.topics import DEADLETTERS, DECLARED, RAW, SOURCES, STAGES
@@ -142,3 +143,22 @@ async def test_a_letter_is_no_longer_open_once_it_is_purged(tmp_path: Path) -> N
     assert seen is not None
     assert not seen.counts
     assert seen.oldest is None
+
+
+async def test_a_letter_is_no_longer_open_once_what_it_holds_is_forgotten(
+    tmp_path: Path,
+) -> None:
+    async with EmbeddedLog(tmp_path, LogSettings()) as log:
+        await log.create(DECLARED)
+        await put_aside(log, 2)
+        looker = Looker(log)
+        await looker.letters(["index"])
+        about = (("ww_letter", b"deadletters/0/1"), ("ww_state", b"purged"))
+        gone = [Erased(DEADLETTERS.name, 0, 1, headers=about)]
+        await log.append(forget.notices(gone), intake=False)
+        await log.erase(gone)
+        seen = await looker.letters(["index"])
+        anew = await Looker(log).letters(["index"])
+    assert seen == anew
+    assert seen is not None
+    assert seen.counts == {("dedupe", "odd"): 1}
