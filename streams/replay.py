@@ -5,8 +5,9 @@ the start, through the annotate stage's own pool, onto ``items.tagged``. Each re
 its origin and bears the replay's name (``ww_replay``), and so does all that follows from
 it. Correlate takes the same revision, read anew, for a replacement.
 
-Only the last revision of an id is read, and only where the index holds it by other
-models: so a replay that was killed goes on where it was, and a second one does nothing.
+Only the last word on an id is read (:mod:`streams.revisions`), and only where the index
+holds it by other models: so a replay that was killed goes on where it was, and a second
+one does nothing.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from streams.errors import RecordError
 from streams.log.face import Log, Output, Position, Record
 from streams.log.standing import lags, stands
 from streams.records import Incident, Item, TaggedItem, UniqueItem
+from streams.revisions import Last, last_words
 from streams.settings import Settings
 from streams.stage import Received, Refusal
 from streams.topics import INCIDENTS, INDEX_KEPT_S, TAGGED, UNIQUE
@@ -93,7 +95,7 @@ class Replay:
     places: Changes = field(default_factory=Changes)
     #: What the incidents became: ('none', 'standing'), ('standing', 'retracted') …
     incidents: Changes = field(default_factory=Changes)
-    #: Where what was sent lies.
+    #: Where what was sent lies: the furthest in each partition.
     sent: list[Position] = field(default_factory=list)
 
     def compare(self, before: Item, after: TaggedItem) -> None:
@@ -137,8 +139,8 @@ async def replay(
     """
     state = Replay(name=plan.name)
     ends = await log.ends(UNIQUE.name)
-    last = await _last_revisions(log, plan.begin, ends)
-    state.total = len(last)
+    last = await last_words(log, plan.begin, ends)
+    state.total = last.total
     stage = agent.stage(settings)
     assert stage.handle is not None
     async with AsyncExitStack() as stack:
@@ -158,7 +160,7 @@ async def replay(
                 outputs.append(_marked(output, one.received.record, plan.name))
             if outputs and not plan.dry:
                 await _when_near(log, lambda: tell(state))
-                state.sent += await log.append(outputs)
+                state.sent = _furthest(state.sent + await log.append(outputs))
             state.done += len(batch)
             tell(state)
     return state
@@ -210,16 +212,6 @@ class _Known(msgspec.Struct, frozen=True):
 _decode_known = msgspec.json.Decoder(_Known).decode
 
 
-class _Last(msgspec.Struct, frozen=True):
-    """What is needed of an item to know its last revision."""
-
-    id: str
-    revision: int
-
-
-_decode_last = msgspec.json.Decoder(_Last).decode
-
-
 class _Chosen(NamedTuple):
     """A record that is read anew, and the item as the index holds it."""
 
@@ -227,30 +219,15 @@ class _Chosen(NamedTuple):
     held: Item | None
 
 
-async def _last_revisions(
-    log: Log, begin: Mapping[int, int], ends: Mapping[int, int]
-) -> set[tuple[int, int]]:
-    """Return partition and offset of each id's last revision."""
-    found: dict[str, tuple[int, int, int]] = {}
-    async for record in log.read(UNIQUE.name, begin, ends):
-        try:
-            one = _decode_last(record.value or b"")
-        except msgspec.DecodeError:
-            continue  # annotate has put it aside
-        if one.revision >= found.get(one.id, (0, 0, 0))[0]:
-            found[one.id] = (one.revision, record.partition, record.offset)
-    return {(partition, offset) for _, partition, offset in found.values()}
-
-
 async def _batches(
     log: Log,
     begin: Mapping[int, int],
     ends: Mapping[int, int],
-    last: set[tuple[int, int]],
+    last: Last,
 ) -> AsyncIterator[list[Record]]:
     batch: list[Record] = []
     async for record in _in_order(log, begin, ends):
-        if (record.partition, record.offset) in last:
+        if last.has(record):
             batch.append(record)
         if len(batch) >= BATCH:
             yield batch
@@ -309,12 +286,23 @@ async def _chosen(
         if plan.everything or (
             known is not None
             and known.state == "present"
-            and known.revision == one.data.revision
+            and _said(known, known.origin)
+            == _said(one.data, events.origin_of(one.record))
             and known.models != SHIPPED.models
         ):
             chosen.append(_Chosen(one, known))
     state.current += len(batch) - len(chosen)
     return chosen
+
+
+def _said(item: UniqueItem, origin: str) -> events.Saying:
+    return events.saying(item.first_seen, item.revision, origin)
+
+
+def _furthest(places: Sequence[Position]) -> list[Position]:
+    """Return the last of *places* in each partition."""
+    last = {(one.topic, one.partition): one for one in sorted(places)}
+    return list(last.values())
 
 
 def _unread(item: TaggedItem) -> Item:
