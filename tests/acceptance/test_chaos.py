@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from pathlib import Path
 
 import pytest
@@ -12,14 +10,10 @@ from tests.chaos.faults import all_faults
 from tests.chaos.faults.registry import Fault
 from tests.chaos.run import run
 from tests.chaos.servers import ServersWorld
-from tests.servers.errors import UnavailableError
-from tests.servers.suite import maven
+from tests.servers.maven import Maven
 
 
-pytestmark = [
-    pytest.mark.timeout(300),
-    pytest.mark.usefixtures("own_kafka"),
-]
+pytestmark = pytest.mark.timeout(300)
 
 SEED = 1
 #: Some at once, since what follows each strike takes its time.
@@ -34,16 +28,12 @@ STRIKES = (
 
 
 def test_nothing_is_lost_or_twice_whatever_strikes(
-    tmp_path: Path, elasticsearch: str, prefix: str
+    tmp_path: Path, maven: Maven, elasticsearch: str, prefix: str
 ) -> None:
-    try:
-        servers = maven(os.environ)
-    except UnavailableError as error:
-        pytest.skip(f"no servers to break: {error}")
     with ServersWorld(
         SEED,
         tmp_path,
-        servers,
+        maven,
         brokers=1,
         rate=20.0,
         index_url=elasticsearch,

@@ -14,6 +14,8 @@ from tests.chaos.run import run
 pytestmark = pytest.mark.timeout(240)
 
 SEED = 1
+#: Left out where the system does not let us mount a small disk; no other is.
+DISK_FULL = "disk full, freed"
 #: Some at once: each strike takes its time.
 STRIKES = (
     (
@@ -25,7 +27,7 @@ STRIKES = (
         "records of a newer version",
         "kill -9 a process of run's pools",
         "kill -9 ingest beside run, again",
-        "disk full, freed",
+        DISK_FULL,
     ),
 )
 
@@ -35,7 +37,11 @@ def test_nothing_is_lost_or_twice_in_one_folder_whatever_strikes(
 ) -> None:
     with EmbeddedWorld(SEED, tmp_path, rate=20.0) as world:
         known = {one.name: one for one in all_faults("embedded", world.has)}
-        strikes = [tuple(known[n] for n in names if n in known) for names in STRIKES]
+        left_out = set() if "small disk" in world.has else {DISK_FULL}
+        strikes = [
+            tuple(known[name] for name in names if name not in left_out)
+            for names in STRIKES
+        ]
         result = run(world, SEED, strikes)
     assert result.violations == []
-    assert len(result.injections) >= len(STRIKES)
+    assert len(result.injections) == sum(map(len, strikes))

@@ -24,9 +24,11 @@ import pytest
 from _pytest.terminal import TerminalReporter
 
 from streams.acls import ROLES
+from tests.servers.errors import UnavailableError
 from tests.servers.handles import ElasticsearchServer, KafkaServer, Kind
 from tests.servers.identities import ADMIN, Identities
 from tests.servers.leftovers import drop_indices, drop_topics
+from tests.servers.maven import Maven
 from tests.servers.secure import SecureKafkaServer
 from tests.servers.suite import VARIABLES, Suite
 
@@ -141,13 +143,22 @@ def own_kafka(servers: Suite) -> Iterator[Callable[[], KafkaServer]]:
         server.end()
 
 
+@pytest.fixture(scope="session")
+def maven(servers: Suite) -> Maven:
+    """Return Maven, for a broker that is set up as no container is: TLS, a proxy."""
+    try:
+        return servers.maven()
+    except UnavailableError as error:
+        return pytest.skip(f"no server: it must be Maven's: {error}")
+
+
 @pytest.fixture(scope="module")
-def secure_kafka(servers: Suite) -> Iterator[SecureKafkaServer]:
+def secure_kafka(servers: Suite, maven: Maven) -> Iterator[SecureKafkaServer]:
     """Return a broker with TLS, users and rights, for the tests of one module."""
-    _require(servers.missing("kafka", own=True))
     users = [ADMIN, *(f"wirewatch-{role}" for role in (*ROLES, "stranger"))]
     server = servers.secure_kafka(
-        Identities({name: f"password-of-{name}-{uuid4().hex}" for name in users})
+        maven,
+        Identities({name: f"password-of-{name}-{uuid4().hex}" for name in users}),
     )
     yield server
     server.end()
@@ -181,7 +192,7 @@ def prefix(request: pytest.FixtureRequest, servers: Suite) -> Iterator[str]:
 
 def _own(kind: Kind) -> set[str]:
     """Return the fixtures that start a server of *kind* which is not the run's."""
-    return {f"own_{kind}", f"secure_{kind}"}
+    return {f"own_{kind}"} | ({"maven"} if kind == "kafka" else set())
 
 
 def _address(servers: Suite, kind: Kind) -> str:

@@ -82,15 +82,20 @@ class Suite:
         """Return a node for one test, started."""
         return self._own(self._get_source().elasticsearch())
 
-    def secure_kafka(self, identities: Identities) -> SecureKafkaServer:
-        """Return a broker that knows *identities*, started; its source is Maven, always.
+    def secure_kafka(self, source: Maven, identities: Identities) -> SecureKafkaServer:
+        """Return a broker that knows *identities*, started."""
+        return self._own(secure_kafka(source, identities))
+
+    def maven(self) -> Maven:
+        """Return Maven with Kafka in it, whatever else there is.
 
         Raises UnavailableError.
         """
-        source = self._get_source()
+        source = self._source
         if not isinstance(source, Maven):
-            source = Maven(Path(self._cache) if self._cache else None)
-        return self._own(secure_kafka(source, identities))
+            source = maven({CACHE_VARIABLE: self._cache} if self._cache else {})
+        source.fetch("kafka")
+        return source
 
     def close(self) -> None:
         """End every server, also one that is just starting."""

@@ -17,6 +17,10 @@ import pytest
 def test_with_kafka(kafka): assert kafka == "broker:1"
 def test_without(): pass
 """
+NEEDS_MAVEN = """
+def test_with_maven(maven): pass
+def test_with_a_broker_of_it(secure_kafka): pass
+"""
 MARKED_AND_SKIPPED = """
 import pytest
 @pytest.mark.kafka
@@ -85,6 +89,13 @@ def test_in_ci_a_servers_test_may_not_skip_itself_either(run: Run) -> None:
 
 def test_in_ci_other_tests_may_skip(run: Run) -> None:
     assert run(SKIPPED, CI="true").returncode == 0
+
+
+def test_what_only_maven_can_serve_no_named_server_stands_in_for(run: Run) -> None:
+    done = run(NEEDS_MAVEN, WIRETEST_KAFKA="broker:1", CI="true")
+    assert done.returncode == 1, done.stdout
+    assert "no server: it must be Maven's: no Maven" in done.stdout
+    assert "2 errors" in done.stdout
 
 
 def test_a_server_named_in_the_environment_is_used(run: Run) -> None:
