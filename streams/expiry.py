@@ -16,6 +16,7 @@ from streams import clock
 from streams.errors import WirewatchError
 from streams.letters import KEPT, expiring, read
 from streams.log.face import Log
+from streams.meanwhile import meanwhile
 from streams.topics import DAY_S, INDEX_KEPT_S, ITEMS
 
 
@@ -38,19 +39,11 @@ async def expiry_watched(
 
     *spread_s* is how long the index's turn may be put off, by chance.
     """
-    watches = [
-        asyncio.create_task(one)
-        for one in (
-            _daily("dead letters", lambda: warn(records, now()), every_s),
-            _daily("index", lambda: let_go(records, search, now()), every_s, spread_s),
-        )
-    ]
-    try:
+    async with meanwhile(
+        _daily("dead letters", lambda: warn(records, now()), every_s),
+        _daily("index", lambda: let_go(records, search, now()), every_s, spread_s),
+    ):
         yield
-    finally:
-        for watch in watches:
-            watch.cancel()
-        await asyncio.gather(*watches, return_exceptions=True)
 
 
 async def _daily(

@@ -77,10 +77,12 @@ class Decision(NamedTuple):
 
     Both are data. The loop applies them when the record has succeeded, never earlier:
     ``writes`` (key -> value, None deletes) are seen by later records of the same batch.
+    ``outcome`` is a word for what the record was taken for, which is counted.
     """
 
     outputs: Sequence[Output] = ()
     writes: Mapping[bytes, bytes | None] = {}
+    outcome: str = ""
 
 
 class Refusal(NamedTuple):
@@ -110,6 +112,8 @@ class Stage:
     handle: Handle | None = None
     #: The changelog behind ``decide``'s table, if it has one.
     table: Topic | None = None
+    #: The offset of the source that a key of that table names, if it does.
+    offset_in: Callable[[bytes], int | None] = lambda _: None
     #: Entered before the first record, left after the last: pools, clients.
     resources: Sequence[AbstractAsyncContextManager[Any]] = field(default=())
 
@@ -120,14 +124,17 @@ class Progress:
 
     handled: int = 0
     outputs: int = 0
-    refused: int = 0
     #: By kind.
     refusals: Counter[str] = field(default_factory=Counter)
+    #: By what records were taken for, where the stage tells.
+    outcomes: Counter[str] = field(default_factory=Counter)
     #: By what was tried again.
     retries: Counter[str] = field(default_factory=Counter)
     batches_s: Tally = field(default_factory=lambda: Tally(BATCH_BOUNDS_S))
     #: The slowest batch since it was last asked for; who asks sets it back.
     slowest_s: float = 0.0
+    #: Since when it has been at a batch, on the monotonic clock; None while it has none.
+    busy_since_s: float | None = None
     #: Why it waits; '' while it works.
     waiting: str = ""
     #: On the monotonic clock; of use while it waits.
@@ -144,7 +151,6 @@ class Progress:
         """Count a batch that is stored; ``refused`` has the kind of each refusal."""
         self.handled += handled
         self.outputs += outputs
-        self.refused += len(refused)
         self.refusals.update(refused)
         self.batches_s.add(took_s)
         self.slowest_s = max(self.slowest_s, took_s)
@@ -219,6 +225,7 @@ def attach(
     async def agent(stream: Any) -> None:
         stream = stream.noack()
         async for event in stream.events():
+            loop.progress.busy_since_s = time.monotonic()
             try:
                 await loop.work_on(event.value, event.message)
                 await stream.ack(event)
@@ -229,6 +236,8 @@ def attach(
                 log.critical("stage stops", stage=stage.name, error=repr(error))
                 on_fatal(error)
                 await asyncio.Event().wait()  # until the process has stopped us
+            finally:
+                loop.progress.busy_since_s = None
 
     agent.__name__ = stage.name
     app.agent(topic, name=stage.name)(agent)
@@ -300,6 +309,8 @@ class _Loop:
         if self._table is not None:
             _apply(overlay, self._table.data)
         kinds = [one.kind for one in outcomes if isinstance(one, Refusal)]
+        taken_for = (one.outcome for one in outcomes if isinstance(one, Decision))
+        self.progress.outcomes.update(filter(None, taken_for))
         took_s = time.monotonic() - started
         self.progress.count(len(records), len(outputs) - len(kinds), kinds, took_s)
         log.debug(

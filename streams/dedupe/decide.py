@@ -12,7 +12,7 @@ other, is answered with the same bytes again.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import msgspec
 
@@ -42,11 +42,19 @@ PUBLISHED_BEFORE_FETCH_MAX = timedelta(days=365)
 PUBLISHED_AFTER_FETCH_MAX = timedelta(days=1)
 
 
+#: What a record is taken for; 'fuller' is another feed's longer text, 'forgotten' also
+#: what comes of a publication after it was forgotten.
+Outcome = Literal[
+    "new", "revision", "fuller", "withdrawn", "forgotten", "duplicate", "replay"
+]
+
+
 class Judgement(NamedTuple):
     """What a publication is after a record, and whether readers hear of it."""
 
     publication: Publication
     emitted: bool
+    outcome: Outcome
 
 
 def decide(received: Received, state: State) -> Decision:
@@ -64,9 +72,9 @@ def decide(received: Received, state: State) -> Decision:
     known = load(stored) if stored is not None else None
 
     if item.forgetting is not None:
-        after, emitted = close(known, sight, item.forgetting)
+        after, emitted, outcome = close(known, sight, item.forgetting)
     else:
-        after, emitted = judge(known, sight)
+        after, emitted, outcome = judge(known, sight)
     after = _named(after, own)
     here = _where_it_lies(received.record, sight)
     if after is not known or memory.is_fading(after, here, state):
@@ -78,31 +86,34 @@ def decide(received: Received, state: State) -> Decision:
         writes[publication_key(ident)] = dump(after)
         writes |= memory.places(ident, after, known)
     memory.sweep(here, state, writes)
-    if not emitted:
-        return Decision((), writes)
-    return Decision((events.unique(_as_unique(item, sight, ident, after)),), writes)
+    said = [events.unique(_as_unique(item, sight, ident, after))] if emitted else ()
+    return Decision(said, writes, outcome)
 
 
 def judge(known: Publication | None, sight: Sight) -> Judgement:
     """Return what *sight* makes of the publication it belongs to (None: a new one)."""
     if known is None:
-        return Judgement(first(sight, anchor_of(sight)), emitted=True)
+        return Judgement(first(sight, anchor_of(sight)), emitted=True, outcome="new")
     before = known.sequence(sight.source)
     if before is not None and _is_replay(before, sight):
-        return Judgement(known, known.cause == (sight.partition, sight.offset))
-    repeats = before is not None and before.mark == sight.mark
-    if repeats or known.state == "forgotten":
-        return Judgement(known, emitted=False)
+        return _again(known, sight)
+    is_closed = known.state == "forgotten"
+    if is_closed or (before is not None and before.mark == sight.mark):
+        outcome: Outcome = "forgotten" if is_closed else "duplicate"
+        return Judgement(known, emitted=False, outcome=outcome)
     noted = known.noting(sight)
     if _makes_revision(known, before, sight):
-        return Judgement(noted.showing(sight, known.revision + 1), emitted=True)
+        outcome = "withdrawn" if sight.state == "withdrawn" else "revision"
+        shown = noted.showing(sight, known.revision + 1)
+        return Judgement(shown, emitted=True, outcome=outcome)
     if before is None and _tells_more(known, sight):
         # A retried one lay before what is shown, and under one revision would not be
         # the later word.
         is_earlier = (sight.partition, sight.offset) < known.cause
         revision = known.revision + is_earlier
-        return Judgement(noted.showing(sight, revision), emitted=True)
-    return Judgement(noted, emitted=False)
+        shown = noted.showing(sight, revision)
+        return Judgement(shown, emitted=True, outcome="fuller")
+    return Judgement(noted, emitted=False, outcome="duplicate")
 
 
 def close(known: Publication | None, sight: Sight, forgetting: Forgetting) -> Judgement:
@@ -112,10 +123,17 @@ def close(known: Publication | None, sight: Sight, forgetting: Forgetting) -> Ju
     index held, so that the stub replaces that.
     """
     if known is not None and known.state == "forgotten":
-        return Judgement(known, known.cause == (sight.partition, sight.offset))
+        return _again(known, sight)
     publication = known or first(sight, forgetting.anchor)
     held = max(forgetting.revision, known.revision if known else 0)
-    return Judgement(publication.forgotten(sight, held + 1), emitted=True)
+    closed = publication.forgotten(sight, held + 1)
+    return Judgement(closed, emitted=True, outcome="forgotten")
+
+
+def _again(known: Publication, sight: Sight) -> Judgement:
+    """Return what is said when a record comes again: that of the last one is repeated."""
+    is_cause = known.cause == (sight.partition, sight.offset)
+    return Judgement(known, emitted=is_cause, outcome="replay")
 
 
 def _is_replay(before: Sequence, sight: Sight) -> bool:

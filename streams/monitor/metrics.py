@@ -69,6 +69,13 @@ METRICS = (
         "Records that became dead letters.",
     ),
     Declared(
+        "wirewatch_stage_outcomes_total",
+        "counter",
+        ("stage", "outcome"),
+        "What dedupe took records for: new, revision, fuller, withdrawn, forgotten, "
+        "duplicate, replay.",
+    ),
+    Declared(
         "wirewatch_stage_retries_total",
         "counter",
         ("stage", "step"),
@@ -247,6 +254,8 @@ def _of_stages(watched: Watched) -> Iterator[Sample]:
         yield Sample("wirewatch_stage_waiting_seconds", name, waited_s)
         for kind, count in progress.refusals.items():
             yield Sample("wirewatch_stage_refused_total", (stage, kind), count)
+        for outcome, count in progress.outcomes.items():
+            yield Sample("wirewatch_stage_outcomes_total", (stage, outcome), count)
         for step, count in progress.retries.items():
             yield Sample("wirewatch_stage_retries_total", (stage, step), count)
         if not watched.ready():

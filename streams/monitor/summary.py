@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
+from streams.meanwhile import meanwhile
 from streams.stage import Progress
 
 
@@ -39,12 +40,10 @@ async def summed_up(
 ) -> AsyncIterator[None]:
     """Write the lines meanwhile, and at the end what is not yet told."""
     said: dict[str, _Sums] = {}
-    task = asyncio.create_task(_repeating(progress, said, every_s))
     try:
-        yield
+        async with meanwhile(_repeating(progress, said, every_s)):
+            yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
         _say(progress, said)
 
 

@@ -18,6 +18,8 @@ from streams.tally import Tally
 Role = Literal["run", "worker", "connect-rss", "connect-radio"]
 #: Waiting and lateness below this are everyday; above it a process is not ready.
 WAITING_MAX_S = 30.0
+#: No batch takes so long that does not hang; a document that hangs costs half a minute.
+BUSY_MAX_S = 600.0
 #: A look at a source may take the time-outs of its answer and of its reading, and some.
 OVERDUE_MAX_S = 120.0
 
@@ -60,6 +62,9 @@ def unready(watched: Watched, *, now: datetime, now_s: float) -> list[str]:
         waited_s = now_s - progress.waiting_since_s
         if progress.waiting and waited_s > WAITING_MAX_S:
             reasons.append(f"{stage} waits for {waited_s:.0f} s: {progress.waiting}")
+        busy_s = now_s - (progress.busy_since_s or now_s)
+        if not progress.waiting and busy_s > BUSY_MAX_S:
+            reasons.append(f"{stage} has been at one batch for {busy_s:.0f} s")
         lease_s = progress.lease_age_s()
         if lease_s is not None and lease_s > watched.session_s:
             reasons.append(f"{stage} has not heard its coordinator for {lease_s:.0f} s")

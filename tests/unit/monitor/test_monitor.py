@@ -25,7 +25,13 @@ from streams.monitor.metrics import METRICS, Metrics, registry
 from streams.monitor.server import Address, address, monitored
 from streams.monitor.standing import OpenLetters, Standing
 from streams.monitor.summary import summed_up
-from streams.monitor.watched import OVERDUE_MAX_S, WAITING_MAX_S, Watched, unready
+from streams.monitor.watched import (
+    BUSY_MAX_S,
+    OVERDUE_MAX_S,
+    WAITING_MAX_S,
+    Watched,
+    unready,
+)
 from streams.settings import Monitor, Settings
 from streams.stage import Progress
 from streams.tally import Tally
@@ -61,6 +67,7 @@ def busy() -> Progress:
     progress = Progress(entries=lambda: 7, lease_age_s=lambda: 0.5)
     progress.count(10, 8, ["RecordError", "RecordError"], 0.02)
     progress.retries["storing"] += 1
+    progress.outcomes["duplicate"] += 2
     return progress
 
 
@@ -108,6 +115,7 @@ def test_each_part_of_a_process_shows_its_values() -> None:
 
     assert found["wirewatch_stage_records_total", "dedupe"] == 10
     assert found["wirewatch_stage_refused_total", "RecordError", "dedupe"] == 2
+    assert found["wirewatch_stage_outcomes_total", "dedupe", "duplicate"] == 2
     assert found["wirewatch_stage_retries_total", "dedupe", "storing"] == 1
     assert found["wirewatch_stage_batch_seconds_bucket", "0.01", "dedupe"] == 0
     assert found["wirewatch_stage_batch_seconds_bucket", "0.05", "dedupe"] == 1
@@ -204,6 +212,14 @@ def test_an_idle_worker_that_its_coordinator_has_let_go_is_not_ready(
     one = watched(progress={"correlate": progress}, session_s=10)
     reasons = unready(one, now=NOW, now_s=0)
     assert reasons == ["correlate has not heard its coordinator for 11 s"][:count]
+
+
+@pytest.mark.parametrize("waiting", ["", "storing: no connection"])
+def test_a_batch_that_never_ends_makes_it_unready(waiting: str) -> None:
+    progress = Progress(busy_since_s=1, waiting=waiting, waiting_since_s=BUSY_MAX_S)
+    one = watched(progress={"annotate": progress})
+    told = unready(one, now=NOW, now_s=BUSY_MAX_S + 2)
+    assert told == ([] if waiting else ["annotate has been at one batch for 601 s"])
 
 
 def test_one_hanging_source_is_borne_but_not_all() -> None:
