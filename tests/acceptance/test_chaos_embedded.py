@@ -13,21 +13,18 @@ from tests.chaos.run import run
 
 pytestmark = pytest.mark.timeout(240)
 
-SEED = 1
+SEED = 35
 #: Left out where the system does not let us mount a small disk; no other is.
 DISK_FULL = "disk full, freed"
 #: Some at once: each strike takes its time.
 STRIKES = (
-    (
-        "kill -9 a worker",
-        "malformed bytes on every topic",
-        "clock jumps by +2 h, and back",
-    ),
+    ("kill -9 a worker", "malformed bytes on every topic"),
     (
         "records of a newer version",
         "kill -9 a process of run's pools",
         "kill -9 ingest beside run, again",
-        DISK_FULL,
+        "clock jumps by +2 h, and back",
+        "disk full, freed",
     ),
 )
 
