@@ -58,7 +58,7 @@ from mappings.face import (
 )
 from mappings.fates import explain, judge
 from mappings.fields import Header, Passage, fault, searchable, stored
-from mappings.generations import KINDS, UNNUMBERED, Generations
+from mappings.generations import KINDS, UNNUMBERED, Claim, Generations
 from mappings.query import Query
 from mappings.snippets import snippets
 from streams.clock import to_ms
@@ -379,7 +379,11 @@ class ElasticIndex:
                     "may hold the words too: again when the reindex that builds it has "
                     "ended (if it has died: wirewatch reindex)"
                 )
-            names = [self._generations.pattern(kind, live) for kind in KINDS]
+            names = [
+                name
+                for kind in KINDS
+                for name in await self._generations.names(kind, live)
+            ]
             await indices.put_settings(index=names, settings={allowed: 0})
             await indices.flush(index=names, wait_if_ongoing=True)
             await indices.forcemerge(
@@ -429,11 +433,21 @@ class ElasticIndex:
             async with self._only(live) as former, self._only(claim.number) as fresh:
                 yield Rebuild(former if live else None, fresh, switch)
         finally:
-            with _translated(self._settings.url):
-                # Nothing that was switched to, however late the server did it.
-                await generations.give_up(claim)
+            await self._give_up(claim)
         with _translated(self._settings.url):
-            await generations.drop(range(UNNUMBERED, claim.number))
+            if await generations.live() == claim.number:
+                await generations.drop(range(UNNUMBERED, claim.number))
+
+    async def _give_up(self, claim: Claim) -> None:
+        """Delete what was built, unless it is live, or may become so."""
+        try:
+            with _translated(self._settings.url):
+                await self._generations.give_up(claim)
+        except IndexUnavailableError as error:
+            raise IndexUnavailableError(
+                f"{error}; generation {claim.number} of the index is left as it is, "
+                "and may be the live one: wirewatch check tells, and what to do"
+            ) from error
 
     async def abandon(self) -> list[str]:
         """Delete what is half-built, whoever builds it: he cannot switch to it then."""

@@ -12,14 +12,18 @@ from typing import Any
 
 import pytest
 
+from elasticsearch import ConnectionTimeout
+from structlog.testing import capture_logs
+
+from mappings import elastic
 from mappings.elastic import ElasticIndex
 from mappings.embedded import EmbeddedIndex
 from mappings.face import SearchIndex, Stored
-from mappings.files import Files
+from mappings.files import FILE, Files
 from mappings.generations import Generations
 from mappings.query import parse
 from streams import events
-from streams.errors import AlreadyRunningError, IndexUnavailableError
+from streams.errors import AlreadyRunningError, FatalError, IndexUnavailableError
 from streams.index.standing import lost
 from streams.log.embedded import EmbeddedLog
 from streams.log.face import Log
@@ -64,9 +68,10 @@ async def total(index: SearchIndex, text: str) -> int:
 
 
 async def test_a_reindex_brings_all_and_search_never_finds_less(
-    log: Log, opened: Open
+    log: Log, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = [item(f"i{number}", text="flood") for number in range(600)]
+    monkeypatch.setattr("streams.reindex.BATCH", 10)
+    many = [item(f"i{number}", text="flood") for number in range(30)]
     outputs = [*map(events.item, many), events.incident(incident("n1"))]
     async with opened() as stage, opened() as reader, opened() as builder:
         await stage.prepare()
@@ -99,9 +104,9 @@ async def test_a_reindex_brings_all_and_search_never_finds_less(
         await asyncio.gather(*tasks)
 
         await reader.refresh()
-        assert set(seen) == {600}
+        assert set(seen) == {30}
         assert await total(reader, "drought") == said[0] > 0
-        assert result.after["items"] >= result.before["items"] >= 600
+        assert result.after["items"] >= result.before["items"] >= 30
         assert result.after["incidents"] == result.before["incidents"] == 1
         assert await builder.check() == []
 
@@ -242,7 +247,7 @@ async def test_what_a_dead_reindex_has_left_is_reported_and_abandoned(
     async with opened() as index, opened() as dead:
         await index.prepare()
         await index.write([item("i1", text="flood")])
-        await half_build(dead)
+        await half_build(dead, 2)
 
         (line,) = await index.check()
         assert "wirewatch reindex" in line
@@ -271,6 +276,235 @@ async def test_a_reindex_that_died_after_its_switch_is_reported_and_mended(
 
         assert await total(index, "flood") == 1
         assert await index.check() == []
+
+
+async def test_nothing_is_erased_beside_a_generation_that_may_hold_the_words(
+    opened: Open,
+) -> None:
+    async with opened() as index, opened() as builder:
+        await index.prepare()
+        async with builder.rebuild() as rebuild:
+            with pytest.raises(AlreadyRunningError, match="again when"):
+                await index.erase()
+            await rebuild.switch()
+        await index.erase()
+
+        await half_build(builder, 3)
+        with pytest.raises(AlreadyRunningError, match="wirewatch reindex"):
+            await index.erase()
+
+
+async def test_a_stale_record_that_compaction_left_alone_brings_nothing_back(
+    log: Log, opened: Open
+) -> None:
+    """A worker that was paused wrote it behind the stub, which is gone since."""
+    async with opened() as index:
+        await index.prepare()
+        await index.write(
+            [item("i1", state="withdrawn", version=9), incident("n1", version=9)]
+        )
+        await log.append(
+            [
+                events.item(item("i1", text="flood", version=8)),
+                events.incident(incident("n1", title="flood", version=8)),
+                events.item(item("i2", text="flood", version=8)),
+            ]
+        )
+
+        await again(log, index)
+
+        assert await total(index, "flood") == 1
+        for ident in ("i1", "n1"):
+            held = await index.get(ident)
+            assert held is not None
+            assert held.version == 9
+
+
+async def test_a_reindex_waits_for_what_can_pass_and_says_so(
+    log: Log, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = IndexUnavailableError("HTTP 429: too many requests")
+    async with opened() as index:
+        await index.prepare()
+        await log.append([events.item(item("i1", text="flood"))])
+        answers: list[BaseException | None] = [busy, None]
+        unsteady(type(index), answers, monkeypatch)
+
+        with capture_logs() as said:
+            result = await again(log, index)
+
+        assert result.written == 1
+        assert await total(index, "flood") == 1
+        (line,) = said
+        assert (line["log_level"], line["reason"]) == ("warning", str(busy))
+
+
+async def test_a_reindex_that_waits_can_be_ended(
+    log: Log, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened() as index:
+        await index.prepare()
+        await log.append([events.item(item("i1", text="flood"))])
+        waits = unsteady(
+            type(index), [IndexUnavailableError("no room")] * 99, monkeypatch
+        )
+        running = asyncio.create_task(again(log, index))
+        await asyncio.wait_for(waits.wait(), 30)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+        assert running.cancelled()
+        assert await index.check() == []
+
+
+async def test_without_the_link_to_it_an_index_is_kept_until_another_is_live(
+    tmp_path: Path,
+) -> None:
+    """A backup may have left the link out."""
+    async with EmbeddedIndex(tmp_path) as index:
+        await index.prepare()
+        await index.write([item("i1", text="flood")])
+    (tmp_path / FILE).unlink()
+    file = tmp_path / "index-000001.db"
+    async with EmbeddedIndex(tmp_path) as index:
+        ending = AsyncExitStack()
+        await ending.enter_async_context(index.rebuild())
+        ending.push_async_exit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            await ending.aclose()
+        with pytest.raises(IndexUnavailableError):
+            await index.abandon()
+        (line,) = await index.check()
+
+        assert "wirewatch reindex" in line
+        assert f"ln -sf {file.name}" in line
+        (tmp_path / FILE).symlink_to(file.name)
+        assert await total(index, "flood") == 1
+
+
+@pytest.mark.elasticsearch
+async def test_a_switch_without_an_answer_is_found_out(
+    log: Log, elasticsearch: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ElasticIndex(Elasticsearch(url=elasticsearch), prefix) as index:
+        await index.prepare()
+        await log.append([events.item(item("i1", text="flood"))])
+        indices = index._client.indices
+        update, asked = indices.update_aliases, []
+
+        async def unanswered(**options: Any) -> Any:
+            answer = await update(**options)
+            asked.append(options)
+            if len(asked) == 1:
+                raise ConnectionTimeout("no answer")
+            return answer
+
+        monkeypatch.setattr(indices, "update_aliases", unanswered)
+        await again(log, index)
+
+        assert await total(index, "flood") == 1
+        assert await index.check() == []
+
+
+@pytest.mark.elasticsearch
+async def test_a_switch_that_comes_late_finds_what_it_leads_to(
+    elasticsearch: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Elasticsearch(url=elasticsearch)
+    async with (
+        ElasticIndex(settings, prefix) as index,
+        ElasticIndex(settings, prefix) as builder,
+    ):
+        await index.prepare()
+        queue: list[Any] = []
+
+        async def unanswered(**options: Any) -> Any:
+            queue.append(options)
+            raise ConnectionTimeout("no answer")
+
+        async def switched() -> None:
+            async with builder.rebuild() as rebuild:
+                await rebuild.fresh.write([item("i1", text="flood")])
+                monkeypatch.setattr(
+                    builder._client.indices, "update_aliases", unanswered
+                )
+                await rebuild.switch()
+
+        with pytest.raises(IndexUnavailableError, match="wirewatch check"):
+            await switched()
+        switch, *_ = queue
+        await index._client.indices.update_aliases(**switch)
+
+        await index.refresh()
+        assert await total(index, "flood") == 1
+
+
+@pytest.mark.elasticsearch
+async def test_who_was_abandoned_cannot_switch_to_what_another_builds(
+    elasticsearch: str, prefix: str
+) -> None:
+    settings = Elasticsearch(url=elasticsearch)
+    async with (
+        ElasticIndex(settings, prefix) as index,
+        ElasticIndex(settings, prefix) as stopped,
+    ):
+        await index.prepare()
+        await index.write([item("i1", text="flood")])
+        await index.refresh()
+        first, second = AsyncExitStack(), AsyncExitStack()
+        abandoned = await first.enter_async_context(stopped.rebuild())
+        assert await index.abandon() != []
+        await second.enter_async_context(index.rebuild())
+
+        with pytest.raises(FatalError, match="abandoned"):
+            await abandoned.switch()
+        await first.aclose()
+
+        assert await total(index, "flood") == 1
+        assert len(await index.check()) == 1  # the second one is still built
+        await second.aclose()
+        assert await index.check() == []
+
+
+@pytest.mark.elasticsearch
+async def test_months_of_release_0_1_are_replaced_by_a_reindex(
+    log: Log, elasticsearch: str, prefix: str
+) -> None:
+    async with ElasticIndex(Elasticsearch(url=elasticsearch), prefix) as index:
+        await index.prepare()
+        old = f"{prefix}items-2026.11"
+        await index._client.indices.create(index=old, aliases={f"{prefix}items": {}})
+        await log.append([events.item(item("i1", text="flood"))])
+        with pytest.raises(FatalError, match="wirewatch reindex"):
+            await index.prepare()
+
+        await again(log, index)
+
+        assert await index.prepare() == []
+        assert await index.check() == []
+        assert old not in await index._generations.all()
+        assert await total(index, "flood") == 1
+
+
+@pytest.mark.elasticsearch
+async def test_a_search_whose_indices_are_deleted_while_it_runs_is_asked_once_more(
+    elasticsearch: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ElasticIndex(Elasticsearch(url=elasticsearch), prefix) as index:
+        await index.prepare()
+        await index.write([item("i1", text="flood")])
+        await index.refresh()
+        ask, asked = index._ask, []
+
+        async def deleted(*given: Any) -> Any:
+            asked.append(given)
+            if len(asked) == 1:  # as the server tells of an index that was deleted
+                await index._client.search(index=f"{prefix}gone")
+            return await ask(*given)
+
+        monkeypatch.setattr(index, "_ask", translated(deleted))
+        assert await total(index, "flood") == 1
+        assert len(asked) == 2
 
 
 async def test_who_had_the_index_open_follows_when_it_is_deleted_and_built_anew(
@@ -341,11 +575,40 @@ async def interrupt(*_: object) -> bool:
     raise KeyboardInterrupt
 
 
-async def half_build(index: SearchIndex) -> None:
+def unsteady(
+    kind: type[SearchIndex],
+    answers: list[BaseException | None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> asyncio.Event:
+    """Have each write fail by what is next in *answers*; set after the first."""
+    write, failed = kind.write, asyncio.Event()
+
+    async def next_answer(index: Any, documents: Any) -> Any:
+        answer = answers.pop(0)
+        failed.set()
+        if answer is not None:
+            raise answer
+        return await write(index, documents)
+
+    monkeypatch.setattr(kind, "write", next_answer)
+    return failed
+
+
+def translated(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *step* with the client's errors turned into ours."""
+
+    async def inside(*given: Any) -> Any:
+        with elastic._translated("http://server"):
+            return await step(*given)
+
+    return inside
+
+
+async def half_build(index: SearchIndex, number: int) -> None:
     """Leave behind what a killed reindex would."""
     if isinstance(index, EmbeddedIndex):
-        path = index._files.path(index._files.number() + 1)
+        path = index._files.path(number)
         async with EmbeddedIndex(index._files.folder, only=path) as fresh:
             await fresh.prepare()
     elif isinstance(index, ElasticIndex):
-        await index._generations.claim(2)
+        await index._generations.claim(number)
