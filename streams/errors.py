@@ -93,7 +93,7 @@ class AlreadyRunningError(FatalError):
 
 
 class TopicMismatchError(FatalError):
-    """A topic is missing, or its partitions or settings are not as declared."""
+    """A topic is missing, not as declared, or not the one that a stage has read."""
 
 
 class RefusalRunError(FatalError):

@@ -21,7 +21,7 @@ from streams.index import agent as index
 from streams.index.standing import LOST, lost
 from streams.log.face import Log
 from streams.log.opening import open_log
-from streams.log.standing import hold_counts, truncated
+from streams.log.standing import demand_ends, hold, truncated
 from streams.monitor.summary import summed_up
 from streams.patience import patiently
 from streams.settings import Settings
@@ -64,6 +64,9 @@ class Worker:
             stages = [
                 await self._stage(name, records, stack, stop) for name in self._names
             ]
+            await patiently(
+                "sources", lambda: self._look_at_sources(records, stages), stop
+            )
             if not stop.is_set():
                 async with summed_up(self.progress):
                     await serve(
@@ -72,13 +75,18 @@ class Worker:
                         stop=stop,
                         ready=ready,
                         progress=self.progress,
-                        watches=[hold_counts(records, DECLARED)],
+                        watches=[hold(records, DECLARED)],
                     )
 
     async def _look_at_tables(self, records: Log) -> None:
         if self._settings.mode == "servers":
             for line in await truncated(records, DECLARED):
                 log.error("a table is not whole", reason=line)
+
+    async def _look_at_sources(self, records: Log, stages: Sequence[Stage]) -> None:
+        if self._settings.mode == "servers":
+            for one in stages:
+                await demand_ends(records, one.name, one.table, one.offset_in)
 
     async def _stage(
         self, name: str, records: Log, stack: AsyncExitStack, stop: asyncio.Event

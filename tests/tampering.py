@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -37,6 +39,15 @@ async def truncate(settings: Settings, topic: Topic, *, share: float = 1.0) -> N
         await _set_policy(admin, name, topic, "compact,delete")
         await admin.delete_records(before)
         await _set_policy(admin, name, topic, topic_config(topic)[POLICY])
+
+
+async def delete(settings: Settings, topic: Topic) -> None:
+    """Delete *topic*; brokers forget what groups committed for it."""
+    async with _admin(settings) as admin:
+        await admin.delete_topics([settings.prefix + topic.name])
+    async with open_log(settings) as log:
+        while await log.partitions(topic.name):
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

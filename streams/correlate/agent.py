@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams.correlate.decide import decide
+from streams.correlate.memory import offset_in
 from streams.stage import Stage
 from streams.topics import CORRELATE_TABLE, SOURCES
 
@@ -14,4 +15,5 @@ def stage() -> Stage:
         sources=SOURCES["correlate"],
         decide=decide,
         table=CORRELATE_TABLE,
+        offset_in=offset_in,
     )

@@ -21,6 +21,8 @@ An item that an operator had forgotten is remembered for ever, by its version.
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Callable, Container, Iterable
 from datetime import datetime
 from typing import Literal, TypeVar, cast
@@ -252,6 +254,12 @@ _KINDS: dict[bytes, type[Entry]] = {b"i": HeldItem, b"s": HeldStory, b"n": HeldI
 
 def _place_key(offset: int) -> bytes:
     return b"t%d" % offset
+
+
+def offset_in(key: bytes) -> int | None:
+    """Return the offset of the record whose place *key* is; None for other keys."""
+    found = re.fullmatch(rb"t(\d+)", key)
+    return None if found is None else int(found[1])
 
 
 def _touched(value: bytes) -> _Touched:

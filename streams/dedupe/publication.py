@@ -16,6 +16,8 @@ compared across publishers. Names are handled as their keys, ``a/`` included.
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Self
@@ -216,6 +218,12 @@ def ident_in(key: bytes) -> str | None:
 def touch_key(partition: int, offset: int) -> bytes:
     """Return the key of what the record there touched last."""
     return b"t/%d/%d" % (partition, offset)
+
+
+def offset_in(key: bytes) -> int | None:
+    """Return the offset in a key that :func:`touch_key` made; None for other keys."""
+    found = re.fullmatch(rb"t/\d+/(\d+)", key)
+    return None if found is None else int(found[1])
 
 
 def sweep_key(partition: int) -> bytes:

@@ -68,7 +68,7 @@ from streams.log.access import (
 )
 from streams.log.face import Headers, Output, Position, Record, check_size
 from streams.log.partitioner import partition_of
-from streams.log.standing import wrong_count
+from streams.log.standing import deletion, wrong_count
 from streams.settings import Kafka
 from streams.topics import COMPACTED_WITHIN_S, SEGMENT_S, Topic, declared_count
 
@@ -736,7 +736,7 @@ class KafkaLog:
                 + (
                     "'wirewatch topics create' changes it"
                     if key != POLICY or _may_become(have.get(key), value)
-                    else "delete the topic if its records may go, or use another prefix"
+                    else f"use another prefix, or {deletion(name)}"
                 )
                 for key, value in topic_config(topic).items()
                 if not _same(key, have.get(key), value)

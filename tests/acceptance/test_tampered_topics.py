@@ -19,7 +19,7 @@ from streams.log.opening import open_log
 from streams.settings import Elasticsearch as Index
 from streams.settings import Kafka, Settings
 from streams.topics import CORRELATE_TABLE, DEDUPE_TABLE, RAW
-from tests.tampering import truncate
+from tests.tampering import delete, truncate
 
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_a_worker_does_not_begin_on_a_topic_with_another_number_of_partitions(
     assert count in " ".join(said.split())
 
 
-def test_tables_that_lost_records_are_named_and_edits_still_followed(
+def test_tables_that_lost_records_are_named_and_a_source_made_anew_is_not_read(
     world: World,
 ) -> None:
     entries = [
@@ -116,3 +116,8 @@ def test_tables_that_lost_records_are_named_and_edits_still_followed(
         world.ingest(entries)
         assert world.texts() == sorted(one["text"] for one in entries)
     worker.end()
+
+    asyncio.run(delete(world.settings, RAW))
+    said = " ".join(world.wirewatch("worker", code=Exit.UNAVAILABLE).stderr.split())
+    assert "items.raw: was made anew, or is an older copy" in said
+    assert f"and with it {DEDUPE_TABLE.name}" in said

@@ -32,7 +32,7 @@ from streams.log import kafka_transport, sqlite_transport
 from streams.log.delivery import BatchConsumer, Part
 from streams.log.face import Output
 from streams.log.opening import open_log
-from streams.log.standing import hold_counts
+from streams.log.standing import hold
 from streams.settings import Settings
 from streams.stage import Abandoned, Decision, Outcome, Received, Refusal, Stage
 from streams.stage import _Loop as Loop
@@ -223,7 +223,7 @@ async def main(options: argparse.Namespace, settings: Settings) -> None:
         table=DEDUPE_TABLE if table else None,
     )
     async with open_log(settings) as log:
-        watches = [hold_counts(log, DECLARED)]
+        watches = [hold(log, DECLARED)]
         serving = asyncio.ensure_future(
             serve(settings, [stage], stop=stop, ready=ready, watches=watches)
         )
