@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from connectors import jsonlines
-from connectors.face import Refused
+from connectors.face import OVERSIZE, Refused
 from connectors.http import Document, HttpClient, NotModified
 from connectors.identities import GIVEN, file_name, file_time
 from connectors.radio import detect
@@ -303,7 +303,7 @@ def _load(path: Path, name: str, size_max: int) -> _Found | Refused | None:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             reason = f"it is larger than {size_max:,} bytes"
             shown = file_name(str(path))
-            return Refused(shown, "oversize", reason, digest, status.st_size)
+            return Refused(shown, OVERSIZE, reason, digest, status.st_size)
         return _Found(
             name=name,
             shown=file_name(str(path)),
@@ -340,7 +340,7 @@ def _too_long(line: bytes, stream: BinaryIO, where: str) -> Refused:
             break
         line = stream.readline(2 * RAW_MAX_BYTES)
     reason = f"the line takes {size:,} bytes; an item at most {RAW_MAX_BYTES:,}"
-    return Refused(where, "oversize", reason, digest.hexdigest(), size)
+    return Refused(where, OVERSIZE, reason, digest.hexdigest(), size)
 
 
 def _refusal(found: _Found, kind: str, reason: str) -> Refused:

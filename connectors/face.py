@@ -39,6 +39,8 @@ from streams.topics import CURSORS, RAW_MAX_BYTES
 APPEND_MAX_RECORDS = 200
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 30.0
+#: The kind of what was refused for its size.
+OVERSIZE = "oversize"
 
 T = TypeVar("T")
 
@@ -84,7 +86,7 @@ class Refused(NamedTuple):
 
     #: What was read: a file, an address, a line of either.
     source: str
-    #: Groups reasons: unrecognised, oversize, broken.
+    #: Groups reasons: unrecognised, broken, :data:`OVERSIZE`.
     kind: str
     #: For a person.
     reason: str
@@ -274,7 +276,7 @@ def _entry(item: RawItem) -> Output | Refused:
     if size <= RAW_MAX_BYTES:
         return entry
     return refused._replace(
-        kind="oversize",
+        kind=OVERSIZE,
         reason=f"the item takes {size:,} bytes; at most {RAW_MAX_BYTES:,} are let in",
         sha256=hashlib.sha256(value).hexdigest(),
         size_bytes=size,

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from console import fates, screen
+from console import fates, options, screen
 from console.context import Context, command
 from console.exits import Exit
 from console.hands import Hands
-from console.options import JsonOption
+from console.options import JsonOption, TimeoutOption
 from mappings.opening import open_index
 from streams import audit as auditing
 from streams.log.opening import open_log
@@ -24,6 +24,7 @@ wirewatch audit
 
 wirewatch audit --wait --json | jq .fates
 """
+#: Unless --timeout says otherwise.
 WAIT_S = 300.0
 
 
@@ -43,19 +44,16 @@ async def audit(
             "the data folder.",
         ),
     ] = False,
-    timeout_s: Annotated[
-        float,
-        typer.Option(
-            "--timeout", metavar="SECONDS", min=0, help="With --wait: no longer."
-        ),
-    ] = WAIT_S,
+    timeout_s: TimeoutOption = None,
     json: JsonOption = False,
 ) -> Exit:
     """Give every raw record its fate: indexed, a duplicate, a dead letter, and so on.
 
     Reads the log, from the oldest record kept to its end as of now; keeps no counters.
-    Exit code 1 when a record has no fate, or with --wait is still on its way.
+    Exit code 1 when a record has no fate; 3 when with --wait one is still on its way
+    after --timeout (300 s unless given).
     """
+    options.waits(wait=wait, timeout_s=timeout_s)
     at.demand_data()
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_log(at.settings))
@@ -63,12 +61,15 @@ async def audit(
             await stack.enter_async_context(Hands(at.settings))
         index = await stack.enter_async_context(open_index(at.settings))
         if wait:
-            result = await auditing.wait(log, index, timeout_s=timeout_s)
+            stack.enter_context(screen.progress("waiting for the stages", quiet=json))
+            limit_s = WAIT_S if timeout_s is None else timeout_s
+            result = await auditing.wait(log, index, timeout_s=limit_s)
         else:
             result = await auditing.audit(log, index)
     if json:
         screen.emit(fates.audit_as_json(result))
     else:
         screen.show(*fates.of_audit(result, waited=wait))
-    well = result.balanced and not (wait and result.pending)
-    return Exit.OK if well else Exit.FAULT
+    if not result.balanced:
+        return Exit.FAULT
+    return Exit.UNAVAILABLE if wait and result.pending else Exit.OK

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, TextIO
 
+import structlog
 import typer
 
 from console import (
@@ -22,6 +23,7 @@ from console import (
     forget,
     ingest,
     inspect,
+    logs,
     reindex,
     replay,
     roles,
@@ -41,6 +43,8 @@ START = (
     "To begin: wirewatch run --sample (no network needed), then in another terminal "
     "wirewatch search Kayes --data data-sample, and wirewatch COMMAND --help."
 )
+
+_log = structlog.get_logger()
 
 app = typer.Typer(
     name="wirewatch",
@@ -113,5 +117,8 @@ def _show_traceback(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """Print the traceback of a fault of ours; its message may quote a source."""
+    if logs.LINES.form == "json":
+        _log.critical("a fault of wirewatch", exc_info=(kind, error, trace))
+        return
     lines = traceback.format_exception(kind, error, trace)
     sys.stderr.write(escape.block("".join(lines)))

@@ -16,12 +16,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import structlog
 import typer
 
 from typer.core import TyperCommand
 
 from console import escape, logs, screen
-from console.exits import HELP, Exit
+from console.exits import HELP, Exit, TimeRanOutError
 from console.options import ConfigOption, DataOption, VerboseOption
 from mappings.files import FILE as INDEX_FILE
 from streams import settings
@@ -40,6 +41,8 @@ PROGRAM = "wirewatch"
 DEFAULT_CONFIG = Path("wirewatch.toml")
 #: The sample's data folder is called as the configured one, and this.
 SAMPLE_SUFFIX = "-sample"
+
+_log = structlog.get_logger()
 
 
 class NothingYetError(WirewatchError):
@@ -222,7 +225,7 @@ def _explain_system(error: OSError) -> Exit:
         _write_no_more()
     what = error.strerror or str(error)
     where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-    screen.complain(f"wirewatch: {where}{what}")
+    _complain(f"{where}{what}")
     return Exit.UNAVAILABLE
 
 
@@ -234,21 +237,26 @@ def _write_no_more() -> None:
 def explain(error: WirewatchError) -> Exit:
     """Say on standard error what went wrong, and return the code for it."""
     if isinstance(error, QueryError):
-        screen.complain(f"wirewatch: {error}")
+        _complain(str(error))
         return Exit.USAGE
     if isinstance(error, SettingsError):
-        screen.complain(f"wirewatch: configuration: {error}")
+        _complain(f"configuration: {error}")
         return Exit.USAGE
     if isinstance(error, TransientError):
         refused = isinstance(error, AccessRefusedError)
-        again = "" if refused else "; trying again later can help"
-        screen.complain(f"wirewatch: {error}{again}")
+        _complain(f"{error}{'' if refused else '; trying again later can help'}")
         return Exit.UNAVAILABLE
     if isinstance(error, FatalError):
-        screen.complain(f"wirewatch: stopped: {error}")
+        _complain(f"stopped: {error}")
         return Exit.UNAVAILABLE
-    if isinstance(error, NothingYetError):
-        screen.complain(f"wirewatch: {error}")
-        return Exit.UNAVAILABLE
-    screen.complain(f"wirewatch: {error}")
-    return Exit.FAULT
+    _complain(str(error))
+    ended = isinstance(error, NothingYetError | TimeRanOutError)
+    return Exit.UNAVAILABLE if ended else Exit.FAULT
+
+
+def _complain(message: str) -> None:
+    """Say why the command ends; among log lines for programs it is one of them."""
+    if logs.LINES.form == "json":
+        _log.critical(message)
+    else:
+        screen.complain(f"wirewatch: {message}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, TextIO
 
 import typer
 
@@ -15,9 +18,10 @@ from rich.text import Text
 from console import deadletters_purge, deadletters_retry, escape, letters, screen
 from console.context import Context, command
 from console.exits import Exit
-from console.letters import Choice, KindOption, SinceOption, StageOption
+from console.letters import KindOption, SinceOption, StageOption, StateOption
 from console.options import JsonOption
-from console.tail import moment_in
+from console.records import at as record_at
+from console.records import named
 from streams import clock
 from streams.letters import (
     Book,
@@ -28,7 +32,6 @@ from streams.letters import (
     read,
     records,
 )
-from streams.log.face import Log, Position, Record
 from streams.log.opening import open_log
 from streams.topics import DEADLETTERS
 
@@ -36,10 +39,6 @@ from streams.topics import DEADLETTERS
 deadletters = typer.Typer(
     no_args_is_help=True, help="What could not be handled, why, and how it comes back."
 )
-StateOption = Annotated[
-    Literal["open", "retried", "purged", "all"],
-    typer.Option(help="Only those of this state."),
-]
 LIST_EXAMPLES = """\
 Examples:
 
@@ -47,12 +46,20 @@ wirewatch deadletters list --group
 
 wirewatch deadletters list --stage annotate --since -1d --json
 """
+SHOW_EXAMPLES = """\
+Examples:
+
+wirewatch deadletters show 12
+
+wirewatch deadletters show 12 --raw > mended.json  (mend it, then: deadletters retry 12
+--value mended.json)
+"""
 
 
 def mount(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     command(deadletters, "list", epilog=LIST_EXAMPLES)(list_)
-    command(deadletters, epilog="Example: wirewatch deadletters show 12")(show)
+    command(deadletters, epilog=SHOW_EXAMPLES)(show)
     deadletters_retry.mount(deadletters)
     command(deadletters, epilog="Example: wirewatch deadletters export letters.jsonl")(
         export
@@ -78,15 +85,11 @@ async def list_(
     One whose retry was refused again is listed once, as that. Exit code 1 when there are
     dead letters, but none of the stage, kind, time and state asked for.
     """
-    choice = Choice(stage=stage, kind=kind, since=moment_in(since, "--since"))
+    choice = letters.choice(stage, kind, since, state)
     at.demand_data()
     async with open_log(at.settings) as log:
         book = await read(log)
-        chosen = [
-            one
-            for one in book.last()
-            if choice.fits(one) and state in {"all", book.state(one)}
-        ]
+        chosen = [one for one in book.last() if choice.fits(one, book)]
         if group:
             _show_groups(chosen, json=json)
         elif json:
@@ -134,16 +137,28 @@ async def show(
         ),
     ],
     *,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw", help="Only the value, byte for byte: to a file, to be mended."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> Exit:
     """Show one dead letter: its reason, what was tried, and the record it is of."""
+    if raw and json:
+        raise typer.BadParameter("give one of --raw and --json")
+    position = named(which)
     at.demand_data()
     async with open_log(at.settings) as log:
-        record = await _one(log, which)
+        of_ours = position is not None and position.topic == DEADLETTERS.name
+        record = await record_at(log, position) if position and of_ours else None
         book = await read(log)
     if record is None or is_notice(record):
         screen.complain(f"wirewatch: there is no dead letter {which!r}")
         return Exit.FAULT
+    if raw:
+        return _write_raw(record.value or b"")
     if json:
         screen.emit(letters.letter_as_json(record, book))
         return Exit.OK
@@ -153,6 +168,17 @@ async def show(
     screen.show(*letters.history(book, letter), *letters.original(record))
     if not letter.lay_at:
         screen.show("", escape.shown(letters.how_to_mend(letter), "dim"))
+    return Exit.OK
+
+
+def _write_raw(value: bytes) -> Exit:
+    if sys.stdout.isatty():
+        screen.complain(
+            "wirewatch: the bytes are a stranger's, and this is a terminal: --raw > FILE"
+        )
+        return Exit.USAGE
+    sys.stdout.buffer.write(value)
+    sys.stdout.buffer.flush()
     return Exit.OK
 
 
@@ -172,24 +198,18 @@ async def export(
 ) -> Exit:
     """Write dead letters whole, a line of JSON each: headers, and the value as received.
 
-    The value is text (``value``) if it is UTF-8, else base64 (``value_base64``).
+    The value is text (``value``) if it is UTF-8, else base64 (``value_base64``). FILE
+    is there when it is whole, for its owner alone to read.
     """
-    choice = Choice(stage=stage, kind=kind, since=moment_in(since, "--since"))
+    choice = letters.choice(stage, kind, since, state)
     at.demand_data()
     written = 0
     async with open_log(at.settings) as log:
         book = await read(log)
         chosen = {
-            one.position
-            for one in book.letters.values()
-            if choice.fits(one) and state in {"all", book.state(one)}
+            one.position for one in book.letters.values() if choice.fits(one, book)
         }
-        out = (
-            nullcontext(sys.stdout)
-            if file is None
-            else file.open("w", encoding="utf-8")
-        )
-        with out as lines:
+        with _whole(file) if file is not None else nullcontext(sys.stdout) as lines:
             async for record in records(log):
                 if record.position in chosen:
                     line = escape.dumps(letters.exported(record, book))
@@ -200,15 +220,22 @@ async def export(
     return Exit.OK
 
 
-async def _one(log: Log, which: str) -> Record | None:
-    topic = DEADLETTERS.name
-    at = Position.parse(f"{topic}/0/{which}") or Position.parse(which)
-    if at is None or at.topic != topic:
-        return None
-    starts, ends = await log.starts(topic), await log.ends(topic)
-    if not starts.get(at.partition, 0) <= at.offset < ends.get(at.partition, 0):
-        return None
-    start, until = {at.partition: at.offset}, {at.partition: at.offset + 1}
-    async for record in log.read(topic, start, until):
-        return record
-    return None
+@contextmanager
+def _whole(file: Path) -> Iterator[TextIO]:
+    """Write *file* anew, mode 0600: it is there when all is written, or as it was."""
+    if file.exists() and not file.is_file():
+        with file.open("w", encoding="utf-8") as there:  # a pipe, /dev/stdout
+            yield there
+        return
+    target = file.resolve()  # a link stays one
+    number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    beside = Path(name)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as lines:
+            yield lines
+            lines.flush()
+            os.fsync(number)
+        beside.replace(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

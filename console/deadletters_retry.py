@@ -15,19 +15,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from console import escape, fates, letters, screen, wording
+from console import escape, fates, letters, options, screen, wording
 from console.context import Context, command
 from console.exits import Exit
 from console.hands import Hands
-from console.letters import Choice, KindOption, SinceOption, StageOption
-from console.options import JsonOption
+from console.letters import KindOption, SinceOption, StageOption, StateOption
+from console.options import JsonOption, TimeoutOption
 from console.putting_back import Done, Retry, put_all_back
-from console.tail import moment_in
 from mappings.face import SearchIndex
 from mappings.opening import open_index
 from streams import audit as auditing
 from streams.fates import Fate, Verdict
-from streams.letters import Book, Letter, goes_to_index, read
+from streams.letters import Letter, goes_to_index, read
 from streams.log.doorbell import worker_runs
 from streams.log.embedded import FILE_NAME
 from streams.log.face import Log, Position, Record
@@ -48,8 +47,9 @@ wirewatch deadletters retry --all --dry-run
 CHUNK_RECORDS = 50
 CHUNK_BYTES = 16 << 20
 LISTED = 20
+#: Unless --timeout says otherwise.
 WAIT_S = 300.0
-LOST = {Fate.DEAD_LETTER, Fate.PENDING, Fate.UNACCOUNTED}
+LOST = {Fate.DEAD_LETTER, Fate.UNACCOUNTED}
 
 
 def mount(app: typer.Typer) -> None:
@@ -67,8 +67,9 @@ async def retry(  # noqa: PLR0913 - a command's options are its parameters
     stage: StageOption = "",
     kind: KindOption = "",
     since: SinceOption = "",
+    state: StateOption = "open",
     everything: Annotated[
-        bool, typer.Option("--all", help="Every open letter.")
+        bool, typer.Option("--all", help="Every letter, of that state.")
     ] = False,
     value: Annotated[
         str,
@@ -85,22 +86,20 @@ async def retry(  # noqa: PLR0913 - a command's options are its parameters
             "the data folder.",
         ),
     ] = False,
-    timeout_s: Annotated[
-        float,
-        typer.Option(
-            "--timeout", metavar="SECONDS", min=0, help="With --wait: no longer."
-        ),
-    ] = WAIT_S,
+    timeout_s: TimeoutOption = None,
     json: JsonOption = False,
 ) -> Exit:
     """Put records back where they lay when they were refused; repeating it is harmless.
 
     A document that the index refused is written to the index. Numbers may name letters
-    that were retried before; the filters choose among open ones. Exit code 1 when one
-    cannot be put back or, with --wait, is refused again.
+    that were retried before. What was refused before it was published holds nothing to
+    put back: unless named by number it is left out. Exit code 1 when one cannot be put
+    back or, with --wait, is refused again; 3 when after --timeout (300 s unless given)
+    one is still on its way.
     """
-    choice = Choice(stage=stage, kind=kind, since=moment_in(since, "--since"))
-    if not (numbers or everything or choice != Choice()):
+    choice = letters.choice(stage, kind, since, state)
+    options.waits(wait=wait, timeout_s=timeout_s)
+    if not (numbers or everything or str(choice)):
         raise typer.BadParameter("which ones? Give numbers, --stage, --kind or --all")
     if value and len(numbers or ()) != 1:
         raise typer.BadParameter(
@@ -111,10 +110,14 @@ async def retry(  # noqa: PLR0913 - a command's options are its parameters
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_log(at.settings))
         book = await read(log)
-        chosen = _chosen(book, numbers, choice)
-        if problem := _problem(book, chosen, numbers, mended=mended is not None):
+        chosen = letters.chosen(book, numbers, choice)
+        problem = letters.missing(book, chosen, numbers, choice)
+        problem = problem or (_cannot_mend(chosen[0]) if mended is not None else "")
+        if problem:
             screen.complain(f"wirewatch: {problem}")
             return Exit.FAULT
+        if not numbers:
+            chosen = _without_door(at, chosen)
         if dry_run:
             return _only_say(chosen, json=json)
         index = await stack.enter_async_context(open_index(at.settings))
@@ -122,7 +125,9 @@ async def retry(  # noqa: PLR0913 - a command's options are its parameters
         verdicts: dict[Position, Verdict] = {}
         if wait:
             await stack.enter_async_context(Hands(at.settings))
-            verdicts = await _outcome(log, index, done, timeout_s)
+            stack.enter_context(screen.progress("waiting for the stages", quiet=json))
+            limit_s = WAIT_S if timeout_s is None else timeout_s
+            verdicts = await _outcome(log, index, done, limit_s)
     return _report(at, done, verdicts, waited=wait, json=json)
 
 
@@ -130,32 +135,28 @@ def _read(name: str) -> bytes:
     return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
 
 
-def _chosen(book: Book, numbers: list[int] | None, choice: Choice) -> list[Letter]:
-    topic = DEADLETTERS.name
-    if numbers:
-        names = dict.fromkeys(str(Position(topic, 0, number)) for number in numbers)
-        named = [book.letters[name] for name in names if name in book.letters]
-        return [one for one in named if choice.fits(one)]
-    return [one for one in book.open() if choice.fits(one)]
-
-
-def _problem(
-    book: Book, chosen: list[Letter], numbers: list[int] | None, *, mended: bool
-) -> str:
-    """Return why nothing can be done; '' if something can."""
-    there = {one.position.offset for one in chosen}
-    if missing := [number for number in numbers or () if number not in there]:
-        return f"there is no such dead letter: {', '.join(map(str, missing))}"
-    if mended and goes_to_index(chosen[0]):
+def _cannot_mend(letter: Letter) -> str:
+    """Return why a mended value of *letter* goes nowhere; '' if it does."""
+    if goes_to_index(letter):
         return (
-            f"{chosen[0].of} was made by correlate and lies on its topic as it is: a "
+            f"{letter.of} was made by correlate and lies on its topic as it is: a "
             "mended copy in the index would be gone with the next reindex"
         )
-    if mended and not chosen[0].lay_at:
-        return letters.how_to_mend(chosen[0])
-    if not chosen and (others := list(book.open())):
-        return f"none of those asked for; open are {letters.counted(others)}"
-    return ""
+    return "" if letter.lay_at else letters.how_to_mend(letter)
+
+
+def _without_door(at: Context, chosen: list[Letter]) -> list[Letter]:
+    """Return *chosen* without what never was published; say how many were left out."""
+    there = [one for one in chosen if one.lay_at]
+    if left_out := len(chosen) - len(there):
+        one = left_out == 1
+        screen.complain(
+            f"wirewatch: {wording.counted(left_out, 'letter')} left out that "
+            f"{'was' if one else 'were'} refused before anything was published: mend the "
+            f"cause and have the source read again; '{at.again('deadletters', 'purge')} "
+            f"NUMBER' closes {'it' if one else 'each'}"
+        )
+    return there
 
 
 def _only_say(chosen: list[Letter], *, json: bool) -> Exit:
@@ -240,9 +241,11 @@ def _report(
                     "wirewatch: no worker runs on this data folder: the next 'run' or "
                     "'audit --wait' handles them"
                 )
-    lost = any(verdict.fate in LOST for verdict in verdicts.values())
+    found = {verdict.fate for verdict in verdicts.values()}
     left = any(one.done in {Done.NOTHING, Done.REFUSED} for one in done)
-    return Exit.FAULT if lost or left else Exit.OK
+    if left or LOST & found:
+        return Exit.FAULT
+    return Exit.UNAVAILABLE if Fate.PENDING in found else Exit.OK
 
 
 def _as_json(one: Retry, verdict: Verdict | None) -> dict[str, object]:

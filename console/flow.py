@@ -39,13 +39,13 @@ async def lags(log: Log) -> dict[str, int]:
     return {stage: await behind(log, stage, await ends(log, stage)) for stage in STAGES}
 
 
-class Passage:
+class Transit:
     """Follows published records through all stages, without reading any of them."""
 
     def __init__(self, log: Log, positions: Iterable[Position]) -> None:
         self._log = log
-        self._steps: Sequence[str] = STAGES
         self._goal: Goal = _goal(positions)
+        self._steps: Sequence[str] = STAGES if self._goal else ()
         #: The most that the step under way was seen to have before it.
         self._most = 0
 

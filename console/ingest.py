@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import sys
 
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
-from time import monotonic
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 import typer
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
 from connectors.face import until_stopped
-from console import fates, screen, wording
+from console import fates, screen, waiting, wording
 from console.context import Context, command
 from console.exits import Exit
-from console.flow import Passage
+from console.flow import Transit
 from console.hands import Hands
-from console.options import JsonOption
+from console.options import JsonOption, TimeoutOption
 from console.publishing import Given, give
 from console.signals import stopping
 from mappings.face import SearchIndex
 from mappings.opening import open_index
 from streams.audit import Audit, audit
-from streams.errors import TransientError
 from streams.fates import Fate
 from streams.log.doorbell import worker_runs
 from streams.log.embedded import FILE_NAME
@@ -50,13 +44,6 @@ zcat archive.jsonl.gz | wirewatch ingest - --json
 A line of JSON is a raw item, or the short form that a person can write: text and, as far
 as they are known, title, link, published, publisher, source, id, language, country.
 """
-#: A look at the log takes about a millisecond.
-LOOK_S = 0.05
-#: Nothing has moved for so long: perhaps no worker runs on the servers.
-STILL_S = 15.0
-
-#: Told what is being done and, once that is known, the share of it that is done.
-Tell = Callable[[str, float | None], None]
 
 
 def mount(app: typer.Typer) -> None:
@@ -78,12 +65,7 @@ async def ingest(
     wait: Annotated[
         bool, typer.Option(help="Wait until everything is searchable.")
     ] = True,
-    timeout_s: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout", metavar="SECONDS", min=0, help="Wait no longer than this."
-        ),
-    ] = None,
+    timeout_s: TimeoutOption = None,
     json: JsonOption = False,
 ) -> Exit:
     """Publish documents once, wait until they are searchable, tell the fate of each.
@@ -120,69 +102,26 @@ async def _through(
     at: Context, log: Log, sources: list[str], *, wait: bool, timeout_s: float | None
 ) -> Given:
     """Publish *sources*, and return when all stages have handled what they gave."""
+    late = (
+        "not everything is searchable; what is published stays: "
+        f"'{at.again('audit', '--wait')}' tells when it has been handled"
+    )
     async with AsyncExitStack() as stack:
-        tell = stack.enter_context(_progress())
+        tell = stack.enter_context(screen.progress("reading"))
         # The worker gets ready while documents are read.
         hands = await stack.enter_async_context(Hands(at.settings)) if wait else None
-        try:
-            async with asyncio.timeout(timeout_s):
-                given = await give(
-                    log,
-                    sources,
-                    at.settings,
-                    stop=asyncio.Event(),
-                    on_chunk=lambda so_far: tell(_published(so_far), None),
-                )
-                if hands is not None:
-                    passage = Passage(log, [sent.position for sent in given.items])
-                    await _pass(passage, hands, tell)
-        except TimeoutError:
-            raise TransientError(
-                f"not everything is searchable after {timeout_s:g} s; what is published "
-                "stays: 'wirewatch audit --wait' tells when it has been handled"
-            ) from None
+        await stack.enter_async_context(waiting.limited(timeout_s, late))
+        given = await give(
+            log,
+            sources,
+            at.settings,
+            stop=asyncio.Event(),
+            on_chunk=lambda so_far: tell(_published(so_far), None),
+        )
+        if hands is not None:
+            transit = Transit(log, [sent.position for sent in given.items])
+            await waiting.come_through(transit, hands, tell)
     return given
-
-
-async def _pass(passage: Passage, hands: Hands, tell: Tell) -> None:
-    """Return when everything has come through; say so if nothing moves."""
-    share, moved = -1.0, monotonic()
-    while True:
-        hands.check()
-        now = await passage.look()
-        if passage.done:
-            return
-        tell(f"{passage.stage} works", now)
-        if now != share:
-            share, moved = now, monotonic()
-        elif monotonic() - moved > STILL_S:
-            screen.complain(
-                f"wirewatch: {passage.stage} has done nothing for {STILL_S:g} s: does a "
-                "'wirewatch worker' run? Still waiting; Ctrl-C ends this, loses nothing."
-            )
-            moved = math.inf
-        await asyncio.sleep(LOOK_S)
-
-
-@contextmanager
-def _progress() -> Iterator[Tell]:
-    """Show a bar on standard error, if that is a terminal."""
-    console = screen.err()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("reading", total=None)
-
-        def tell(doing: str, share: float | None) -> None:
-            total = None if share is None else 1.0
-            bar.update(task, description=doing, total=total, completed=share or 0.0)
-
-        yield tell
 
 
 def _published(given: Given) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -12,13 +13,15 @@ from rich.text import Text
 
 from console import escape, wording
 from console.fates import FATE_STYLE
+from console.moments import is_number
+from mappings.face import Held
 from streams import clock, events
 from streams.errors import RecordError
 from streams.fates import Verdict
-from streams.letters import is_notice, notice_in
+from streams.letters import is_notice, letter_in, notice_in
 from streams.log.face import Position, Record
 from streams.records import RawItem
-from streams.topics import DEADLETTERS, INCIDENTS, ITEMS, RAW, TAGGED, UNIQUE
+from streams.topics import DAY_S, DEADLETTERS, INCIDENTS, ITEMS, RAW, TAGGED, UNIQUE
 
 
 HOUR_S = 3600.0
@@ -39,7 +42,8 @@ class Step(NamedTuple):
     at: datetime
     what: str
     position: str = ""
-    detail: str = ""
+    #: What else is known of it, by name.
+    facts: Mapping[str, str | int] = MappingProxyType({})
 
 
 class Passage(NamedTuple):
@@ -51,17 +55,24 @@ class Passage(NamedTuple):
     steps: tuple[Step, ...]
 
 
+class Gone(NamedTuple):
+    """What is no longer there to be told, of what came from one raw record."""
+
+    origin: Position
+    #: Its raw record has expired, or a later version replaced what it led to.
+    why: Literal["expired", "replaced"]
+
+
 class Journey(NamedTuple):
     """One item: a passage for each raw record that something came of."""
 
     ident: str
     title: str
     passages: tuple[Passage, ...]
-    #: What the index holds; '' for nothing.
-    held: str
+    #: What the index holds.
+    held: Held | None
     incidents: tuple[str, ...]
-    #: What is no longer, or not yet, there to be told.
-    gone: tuple[str, ...]
+    gone: tuple[Gone, ...]
 
 
 def passages(
@@ -73,10 +84,14 @@ def passages(
         origin = Position.parse(events.origin_of(record)) or record.position
         by_origin.setdefault(origin, []).extend(_steps(record))
     found = [
-        Passage(origin, verdicts.get(origin), tuple(sorted(steps)))
+        Passage(origin, verdicts.get(origin), tuple(sorted(steps, key=_order)))
         for origin, steps in by_origin.items()
     ]
     return tuple(sorted(found, key=lambda one: (_began(one), one.origin)))
+
+
+def _order(step: Step) -> tuple[datetime, str, str]:
+    return step.at, step.what, step.position
 
 
 def _began(passage: Passage) -> float:
@@ -90,7 +105,7 @@ def _steps(record: Record) -> Iterable[Step]:
         clock.from_ms(record.timestamp_ms),
         "notice" if is_notice(record) else SAID[record.topic],
         str(record.position),
-        _detail(record),
+        _facts(record),
     )
 
 
@@ -101,30 +116,49 @@ def _before(record: Record) -> Iterable[Step]:
     except RecordError:
         return  # its dead letter tells
     if item.published is not None:
-        yield Step(item.published, "published", "", "as the source says")
-    yield Step(item.fetched, "fetched", "", item.source.id)
+        yield Step(item.published, "published")
+    yield Step(item.fetched, "fetched", facts={"source": item.source.id})
 
 
-def _detail(record: Record) -> str:
+def _facts(record: Record) -> Mapping[str, str | int]:
     """Return what the headers say beside the time; they are there on every topic."""
     if record.topic == DEADLETTERS.name:
         if is_notice(record):
             notice = notice_in(record)
-            return f"{notice.letter} was {notice.state}" + (
-                f" to {notice.to}" if notice.to else ""
-            )
-        names = (events.DEAD_STAGE, events.DEAD_KIND, events.DEAD_REASON)
-        return ": ".join(filter(None, map(record.header, names)))
-    parts = []
+            told = {"letter": notice.letter, "state": notice.state}
+            return told | ({"to": str(notice.to)} if notice.to else {})
+        letter = letter_in(record)
+        return {"stage": letter.stage, "kind": letter.kind, "reason": letter.reason}
+    facts: dict[str, str | int] = {}
     if record.topic != RAW.name:
         number = record.header("ce_id").rpartition("/")[2].lstrip("r")
         word = "version" if record.topic == ITEMS.name else "revision"
-        parts.append(f"{word} {number}")
-        parts.append(record.header("ww_class"))
-    for name, word in ((events.REPLAY, "replay"), (events.RETRY_OF, "retry of")):
-        if value := record.header(name):
-            parts.append(f"{word} {value}")
-    return ", ".join(filter(None, parts))
+        facts[word] = int(number) if is_number(number) else number
+    named = {
+        "class": "ww_class" if record.topic != RAW.name else "",
+        "replay": events.REPLAY,
+        "retry_of": events.RETRY_OF,
+    }
+    values = ((name, record.header(header)) for name, header in named.items())
+    return facts | {name: value for name, value in values if value}
+
+
+def _told(step: Step) -> str:
+    """Return the facts of *step* in words. Not escaped."""
+    facts = step.facts
+    if step.what == "published":
+        return "as the source says"
+    if step.what == "notice":
+        where = f" to {facts['to']}" if "to" in facts else ""
+        return f"{facts['letter']} was {facts['state']}{where}"
+    if step.what == "dead letter":
+        return ": ".join(str(value) for value in facts.values() if value)
+    return ", ".join(
+        str(value)
+        if name in {"class", "source"}
+        else f"{name.replace('_', ' ')} {value}"
+        for name, value in facts.items()
+    )
 
 
 def as_json(journey: Journey) -> dict[str, Any]:
@@ -132,9 +166,9 @@ def as_json(journey: Journey) -> dict[str, Any]:
     return {
         "id": journey.ident,
         "title": journey.title,
-        "held": journey.held,
+        "held": _held_as_json(journey.held) if journey.held else None,
         "incidents": list(journey.incidents),
-        "gone": list(journey.gone),
+        "gone": [one._asdict() | {"origin": str(one.origin)} for one in journey.gone],
         "records": [_passage_as_json(one) for one in journey.passages],
     }
 
@@ -146,9 +180,24 @@ def _passage_as_json(passage: Passage) -> dict[str, Any]:
         "fate": verdict.fate.value if verdict else "",
         "because": verdict.because if verdict else "",
         "steps": [
-            step._asdict() | {"at": step.at.isoformat(), "after_s": after_s}
+            {
+                "at": step.at,
+                "what": step.what,
+                "position": step.position,
+                "after_s": after_s,
+                **step.facts,
+            }
             for step, after_s in _delays(passage.steps)
         ],
+    }
+
+
+def _held_as_json(held: Held) -> dict[str, Any]:
+    return {
+        "version": held.version,
+        "revision": held.revision,
+        "state": held.state,
+        "origin": held.origin,
     }
 
 
@@ -168,10 +217,11 @@ def render(journey: Journey) -> list[RenderableType]:
     ]
     for passage in journey.passages:
         parts += [_heading(passage), _table(passage)]
-    parts.append(escape.shown(f"index: {journey.held or 'holds nothing of it'}"))
+    held = _held_in_words(journey.held) if journey.held else "holds nothing of it"
+    parts.append(escape.shown(f"index: {held}"))
     if journey.incidents:
         parts.append(escape.shown(f"incidents: {', '.join(journey.incidents)}"))
-    parts += [escape.shown(line, "yellow") for line in journey.gone]
+    parts += [escape.shown(_gone_in_words(one), "yellow") for one in journey.gone]
     return [*parts, ""]
 
 
@@ -197,7 +247,7 @@ def _table(passage: Passage) -> Table:
             "" if after_s is None else _after(after_s),
             step.what,
             step.position,
-            escape.shown(step.detail),
+            escape.shown(_told(step)),
         )
     return table
 
@@ -209,8 +259,18 @@ def _after(seconds: float) -> str:
     return f"{seconds / HOUR_S:+,.1f} h"
 
 
-def held_as_text(version: int, revision: int, state: str, origin: str) -> str:
-    """Return what the index holds, in words."""
-    stub = ", a stub" if state != "present" else ""
-    at = wording.moment(clock.from_ms(version))
-    return f"revision {revision}, version {version} ({at}), from {origin}{stub}"
+def _held_in_words(held: Held) -> str:
+    stub = ", a stub" if held.state != "present" else ""
+    at = wording.moment(clock.from_ms(held.version))
+    return (
+        f"revision {held.revision}, version {held.version} ({at}), from "
+        f"{held.origin}{stub}"
+    )
+
+
+def _gone_in_words(gone: Gone) -> str:
+    if gone.why == "replaced":
+        later = f"{ITEMS.name} has a later version in place of what it led to"
+        return f"{gone.origin}: {later}"
+    kept = (RAW.kept_s or 0) // DAY_S
+    return f"{gone.origin} has expired: {RAW.name} keeps records {kept} days"

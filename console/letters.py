@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -19,9 +19,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from console import escape, wording
+from connectors.face import OVERSIZE
+from console import escape, moments, options, wording
 from console.cards import indented
-from console.tail import as_json
+from console.records import as_json
 from streams import events
 from streams.errors import RecordError
 from streams.letters import (
@@ -32,12 +33,21 @@ from streams.letters import (
     expiring,
     letter_in,
 )
-from streams.log.face import Record
+from streams.log.face import Position, Record
 from streams.records import Incident, RawItem
-from streams.topics import RAW, by_name
+from streams.topics import DEADLETTERS, by_name
+from streams.topics import STAGES as WORKING
 
 
 VALUE_CHARACTERS = 4000
+
+#: Whoever puts letters aside: the stages, and what stands at the door.
+STAGES = (
+    *WORKING,
+    "connectors.rss",
+    "connectors.radio",
+    "connectors.ingest",
+)
 
 StageOption = Annotated[
     str, typer.Option(metavar="STAGE", help="Only those that it put aside.")
@@ -49,6 +59,10 @@ SinceOption = Annotated[
     str,
     typer.Option(metavar="TIME", help="Only those put aside since: -1d, 2026-11-24."),
 ]
+StateOption = Annotated[
+    Literal["open", "retried", "purged", "all"],
+    typer.Option(help="Only those of this state."),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +72,55 @@ class Choice:
     stage: str = ""
     kind: str = ""
     since: datetime | None = None
+    state: str = "open"
 
-    def fits(self, letter: Letter) -> bool:
+    def fits(self, letter: Letter, book: Book) -> bool:
         """Whether *letter* is one of them."""
+        return self.state in {"all", book.state(letter)} and self.matches(letter)
+
+    def matches(self, letter: Letter) -> bool:
+        """Whether *letter* is one of them but for its state."""
         return (
             self.stage in {"", letter.stage}
             and self.kind in {"", letter.kind}
             and (self.since is None or letter.at >= self.since)
         )
+
+    def __str__(self) -> str:
+        """Return the filters as they were typed."""
+        told = {"stage": self.stage, "kind": self.kind}
+        told["since"] = self.since.isoformat() if self.since else ""
+        return " ".join(f"--{name} {value}" for name, value in told.items() if value)
+
+
+def choice(stage: str, kind: str, since: str, state: str = "open") -> Choice:
+    """Return which letters the options choose; raises BadParameter."""
+    if stage:
+        options.nearest(stage, STAGES, "stage", "--stage")
+    moment = moments.moment(since, "--since")
+    return Choice(stage=stage, kind=kind, since=moment, state=state)
+
+
+def chosen(book: Book, numbers: list[int] | None, choice: Choice) -> list[Letter]:
+    """Return the letters with those *numbers*, whatever their state; or of *choice*."""
+    if not numbers:
+        return [one for one in book.letters.values() if choice.fits(one, book)]
+    names = dict.fromkeys(str(Position(DEADLETTERS.name, 0, one)) for one in numbers)
+    named = [book.letters[name] for name in names if name in book.letters]
+    return [one for one in named if choice.matches(one)]
+
+
+def missing(
+    book: Book, chosen: list[Letter], numbers: list[int] | None, choice: Choice
+) -> str:
+    """Return what was asked for and is not *chosen*; '' if nothing. Not escaped."""
+    there = {one.position.offset for one in chosen}
+    if absent := [number for number in numbers or () if number not in there]:
+        which = f" of {choice}" if str(choice) else ""
+        return f"there is no such dead letter{which}: {', '.join(map(str, absent))}"
+    if not chosen and (others := list(book.open())):
+        return f"none of those asked for; open are {counted(others)}"
+    return ""
 
 
 def line(letter: Letter, *, tries: int, state: str) -> Table:
@@ -267,11 +322,12 @@ def exported(record: Record, book: Book) -> dict[str, Any]:
 
 
 def how_to_mend(letter: Letter) -> str:
-    """Return what brings back a letter that holds no record. Not escaped."""
-    limit = f"limit on {RAW.name}" if "large" in letter.kind else "cause"
+    """Return what becomes of a letter that holds no record. Not escaped."""
+    mend = "make it smaller" if letter.kind == OVERSIZE else "mend the cause"
     return (
         f"{letter.of} was refused before it was published, so there is nothing to put "
-        f"back: mend the {limit}, then read it again ('ingest', or its connector)"
+        f"back: {mend} and have it read again ('ingest', or its connector), then "
+        f"'deadletters purge {letter.position.offset}' closes this"
     )
 
 

@@ -1,8 +1,8 @@
 """Log lines on standard error, configured once: ours, and those of what we use.
 
-A line is logfmt, ``time level event key=value``, or an object of JSON. Faust and the Kafka client repeat
-themselves many times a second while a server is away; here each of their messages is
-passed on once in ten seconds, with how many were held back.
+A line is logfmt, ``time level event key=value``, or an object of JSON. Faust and the
+Kafka client repeat themselves many times a second while a server is away; here each of
+their messages is passed on once in ten seconds, with how many were held back.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal, TextIO
 
@@ -38,6 +38,7 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 Sink = Callable[[str], object]
+Form = Literal["text", "json"]
 
 
 class Libraries(logging.Filter):
@@ -78,6 +79,7 @@ class Lines(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.sink: Sink | None = None
+        self.form: Form = "text"
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write *record*; a reader that went away is no error."""
@@ -122,8 +124,9 @@ def configure(verbosity: int = 0, *, service: bool = False) -> None:
     root.setLevel(own)
 
 
-def render_as(form: Literal["text", "json"]) -> None:
+def render_as(form: Form) -> None:
     """Write lines as text, or each as an object of JSON."""
+    LINES.form = form
     LINES.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*_SHARED, structlog.processors.format_exc_info],
@@ -158,11 +161,18 @@ def _one_line(_: WrappedLogger, __: str, event: EventDict) -> str:
 def _one_object(_: WrappedLogger, __: str, event: EventDict) -> str:
     """Render an object: time, level and event, then what belongs to it."""
     head = {name: event.pop(name, "") for name in ("time", "level", "event")}
-    facts = {
-        key: value if isinstance(value, bool | int | float | list) else str(value)
-        for key, value in event.items()
-    }
-    return escape.dumps(head | facts)
+    return escape.dumps(head | {key: _plain(value) for key, value in event.items()})
+
+
+def _plain(value: object) -> object:
+    """Return *value* as JSON has it; as text what JSON does not know."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one) for one in value]
+    return str(value)
 
 
 def _value(value: object) -> str:

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import time
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 from console import escape, screen, wording
@@ -70,7 +61,12 @@ async def reindex(
             return Exit.OK
         since = time.monotonic()
         async with open_log(at.settings) as log:
-            with _progress(quiet=json) as tell:
+            with screen.progress("reading the topics", quiet=json) as draw:
+
+                def tell(progress: reindexing.Progress) -> None:
+                    share = progress.done / max(progress.total, 1)
+                    draw(_doing(progress, since), share)
+
                 result = await reindexing.reindex(log, index, tell=tell)
     _show(result, time.monotonic() - since, json=json)
     return Exit.OK
@@ -83,34 +79,12 @@ def _show_lines(lines: list[str], *, json: bool) -> None:
     screen.show(*map(escape.shown, lines or ["Nothing was left half-built."]))
 
 
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[reindexing.Progress], None]]:
-    """Return what draws how far it is, on standard error if that is a terminal."""
-    console = screen.err()
-    shown = Progress(
-        TextColumn("reading the topics"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
+def _doing(progress: reindexing.Progress, since: float) -> str:
+    rate = progress.written / max(time.monotonic() - since, 0.001)
+    return (
+        f"reading the topics, {progress.done:,} of {progress.total:,} offsets, "
+        f"{rate:,.0f} docs/s"
     )
-    since = time.monotonic()
-    task = shown.add_task("", total=None, rate="")
-
-    def tell(progress: reindexing.Progress) -> None:
-        rate = progress.written / max(time.monotonic() - since, 0.001)
-        shown.update(
-            task,
-            completed=progress.done,
-            total=progress.total,
-            rate=f"{rate:,.0f} docs/s",
-        )
-
-    with shown:
-        yield tell
 
 
 def _show(result: Reindexed, took_s: float, *, json: bool) -> None:

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, Literal
 
 import typer
 
 from rich.padding import Padding
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
-from console import escape, flow, screen, tail, wording
+from console import escape, moments, screen, waiting, wording
 from console.context import Context, command
 from console.exits import Exit
+from console.flow import Transit
 from console.hands import Hands
-from console.options import JsonOption
+from console.options import JsonOption, TimeoutOption
 from mappings.opening import open_index
 from streams import clock
 from streams import replay as replaying
-from streams.log.face import Log
 from streams.log.opening import open_log
-from streams.replay import Changes, Plan, Replay, Tell
+from streams.replay import Changes, Plan, Replay
 from streams.topics import INCIDENTS, UNIQUE
 
 
@@ -43,7 +33,6 @@ wirewatch replay annotate --from -30d
 
 wirewatch replay annotate --json | jq .classes
 """
-LOOK_S = 0.1
 #: Kinds of change that are listed; the rest is counted.
 SHOWN_MAX = 12
 
@@ -63,11 +52,11 @@ async def replay(
         str,
         typer.Option(
             "--from",
-            metavar="start|TIME|OFFSET",
-            help="Where to begin: all that is kept, a time in UTC (-30d is one), or "
-            "an offset of each partition of items.unique.",
+            metavar=moments.PLACES,
+            help="Where to begin: all that is kept, what comes, a time in UTC (-30d is "
+            "one), or an offset of each partition of items.unique.",
         ),
-    ] = "start",
+    ] = moments.BEGINNING,
     everything: Annotated[
         bool,
         typer.Option("--all", help="Also items that today's models have read already."),
@@ -75,6 +64,7 @@ async def replay(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell what would change.")
     ] = False,
+    timeout_s: TimeoutOption = None,
     json: JsonOption = False,
 ) -> Exit:
     """Read old items anew, after a change of models, and tell what that changes.
@@ -83,6 +73,7 @@ async def replay(
     header ww_replay. It can be ended at any moment, and goes on where it was.
     """
     del stage  # there is one
+    place = moments.place(since, "--from")
     at.demand_data()
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_log(at.settings))
@@ -93,69 +84,33 @@ async def replay(
         now = clock.now()
         plan = Plan(
             name=replaying.replay_name(now),
-            begin=await _begin(log, since),
+            begin=await moments.offsets(log, UNIQUE.name, place),
             everything=everything,
             dry=dry_run,
             now=now,
         )
         before = {} if dry_run else await replaying.standing(log)
         ends = await log.ends(INCIDENTS.name)
-        with _progress(quiet=json) as draw:
+        draw = stack.enter_context(screen.progress("reading anew", quiet=json))
 
-            def tell(state: Replay) -> None:
-                draw(state)
-                if not dry_run:
-                    hands.check()  # its worker may have ended, and then we work
+        def tell(state: Replay) -> None:
+            draw(
+                f"reading anew, {state.done:,} of {state.total:,} records",
+                state.done / max(state.total, 1),
+            )
+            if not dry_run:
+                hands.check()  # its worker may have ended, and then we work
 
+        late = (
+            f"it is not done; '{at.again('replay', 'annotate')}' goes on where it was"
+        )
+        async with waiting.limited(timeout_s, late):
             state = await replaying.replay(log, index, at.settings, plan, tell)
-            await _come_through(log, state, hands)
+            if state.sent:
+                await waiting.come_through(Transit(log, state.sent), hands, draw)
         await replaying.incidents_after(log, state, before, ends)
     _show(state, dry=dry_run, json=json)
     return Exit.FAULT if state.refused else Exit.OK
-
-
-async def _begin(log: Log, since: str) -> Mapping[int, int]:
-    starts = await log.starts(UNIQUE.name)
-    if since == "start":
-        return starts
-    if since.isascii() and since.isdecimal():
-        return {p: max(start, int(since)) for p, start in starts.items()}
-    moment = tail.parse_moment(since, now=clock.now())
-    if moment is None:
-        raise typer.BadParameter(
-            f"{since!r} is neither start, a time, nor an offset", param_hint="--from"
-        )
-    return await log.offsets_at(UNIQUE.name, moment)
-
-
-async def _come_through(log: Log, state: Replay, hands: Hands) -> None:
-    """Return when all that was sent is in the index."""
-    passage = flow.Passage(log, state.sent)
-    while await passage.look() < 1.0:
-        hands.check()
-        await asyncio.sleep(LOOK_S)
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Tell]:
-    """Return what draws how far it is, on standard error if that is a terminal."""
-    console = screen.err()
-    shown = Progress(
-        TextColumn("reading anew"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    )
-    task = shown.add_task("", total=None)
-
-    def tell(state: Replay) -> None:
-        shown.update(task, completed=state.done, total=state.total)
-
-    with shown:
-        yield tell
 
 
 def _show(state: Replay, *, dry: bool, json: bool) -> None:

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import sys
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import typer
+
 from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from console import escape
@@ -14,6 +25,9 @@ from console import escape
 
 #: Where standard output is no terminal there is no width to ask for.
 PIPE_WIDTH = 100
+
+#: Told what is being done and, once that is known, the share of it that is done.
+Tell = Callable[[str, float | None], None]
 
 
 def out() -> Console:
@@ -54,8 +68,53 @@ def emit(value: Any) -> None:
 
 def complain(message: str) -> None:
     """Print *message* on standard error; it may quote a source."""
+    tell(escape.shown(message))
+
+
+def tell(*parts: Text) -> None:
+    """Print lines on standard error. Source text comes escaped."""
     console = err()
-    console.print(escape.shown(message), soft_wrap=not console.is_terminal)
+    for part in parts:
+        console.print(part, soft_wrap=not console.is_terminal)
+
+
+def agreed(question: str) -> bool:
+    """Ask on standard error whether to go on; *question* may quote a source.
+
+    False, with a word about --yes, if the answer is no or nobody is there to give one.
+    """
+    if not sys.stdin.isatty():
+        complain(f"wirewatch: {question} Nobody is here to answer: say --yes")
+        return False
+    try:
+        if typer.confirm(escape.line(question), err=True):
+            return True
+    except typer.Abort:
+        sys.stderr.write("\n")
+    complain("wirewatch: nothing was done; --yes does not ask")
+    return False
+
+
+@contextmanager
+def progress(doing: str, *, quiet: bool = False) -> Iterator[Tell]:
+    """Show a bar on standard error, if that is a terminal; *doing* is said first."""
+    console = err()
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(doing, total=None)
+
+        def tell(doing: str, share: float | None) -> None:
+            total = None if share is None else 1.0
+            bar.update(task, description=doing, total=total, completed=share or 0.0)
+
+        yield tell
 
 
 def _console(*, stderr: bool) -> Console:

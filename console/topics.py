@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from console import screen, wording
+from console import options, screen, wording
 from console.context import Context, command
 from console.exits import Exit
 from console.options import JsonOption
@@ -134,17 +133,16 @@ def acls(
     Changes nothing. A role's user is called wirewatch-ROLE; admin.properties, in the
     folder where the commands are run, says how its administrator logs in.
     """
-    if unknown := set(role or ()) - set(ROLES):
-        raise typer.BadParameter(
-            f"there is no role {min(unknown)!r}: one of {', '.join(ROLES)}"
-        )
+    for one in role or ():
+        options.nearest(one, ROLES, "role", "--role")
     settings = at.settings
     server = bootstrap_server or settings.kafka.bootstrap
     for rule in rules(settings.prefix):
         if role and rule.role not in role:
             continue
         if json:
-            screen.emit(asdict(rule) | {"principal": principal(rule.role)})
+            told = {"principal": principal(rule.role), "pattern": rule.pattern}
+            screen.emit(asdict(rule) | told)
         else:
             typer.echo(shlex.join(rule.command(server)))
     return Exit.OK
@@ -152,11 +150,8 @@ def acls(
 
 def _named(name: str) -> Topic:
     known = {topic.name: topic for topic in DECLARED}
-    if name in known:
-        return known[name]
-    nearest = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"one of {', '.join(known)}"
-    raise typer.BadParameter(f"there is no topic {name!r}: {hint}")
+    options.nearest(name, known, "topic", "TOPIC")
+    return known[name]
 
 
 def _schemas(chosen: list[Topic], *, alone: bool) -> schema.Document:

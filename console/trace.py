@@ -10,10 +10,10 @@ import typer
 
 from connectors.rss.subscription import subscription
 from connectors.urls import canonical, registrable_domain
-from console import journey, screen
+from console import journey, records, screen
 from console.context import Context, command
 from console.exits import Exit
-from console.journey import Journey
+from console.journey import Gone, Journey
 from console.options import JsonOption
 from mappings.face import SearchIndex
 from mappings.opening import open_index
@@ -22,13 +22,13 @@ from streams import clock, events
 from streams.audit import CLOCKS_APART, Fate, Verdict
 from streams.dedupe.publication import ident_in, load, names_of
 from streams.errors import WirewatchError
+from streams.letters import is_notice, letter_in, notice_in
 from streams.log.face import Log, Position, Record
 from streams.log.opening import open_log
 from streams.log.partitioner import partition_of
 from streams.records import Identity, Incident, Item, RawItem, Source
 from streams.settings import Settings
 from streams.topics import (
-    DAY_S,
     DEADLETTERS,
     DECLARED,
     DEDUPE_TABLE,
@@ -41,6 +41,7 @@ from streams.topics import (
 
 
 ITEMS_MAX = 20
+TOPICS = frozenset(topic.name for topic in DECLARED)
 EXAMPLES = """\
 Examples:
 
@@ -103,8 +104,8 @@ class _Tracer:
         if "://" in what:
             idents = await self._by_address(what)
             return [await self._of_item(ident) for ident in idents]
-        position = _position(what)
-        if position is not None:
+        position = records.named(what)
+        if position is not None and position.topic in TOPICS:
             return [await self._of_record(position)]
         document = await self._index.get(what.encode("utf-8", "replace").decode())
         if isinstance(document, Incident):
@@ -134,33 +135,31 @@ class _Tracer:
 
     async def _of_record(self, position: Position) -> Journey:
         """Return the way of the item that the record at *position* belongs to."""
-        record = await self._one(position)
+        record = await records.at(self._log, position)
         if record is None and position.topic != RAW.name:
             raise NotFoundError(f"there is no record at {position}, or no longer")
         origin = position
         if record is not None:
-            if position.topic == DEADLETTERS.name and not record.header(
-                events.DEAD_POSITION
-            ):
-                raise NotFoundError(
-                    f"{position} was refused at the door: it never was on {RAW.name}"
-                )
             origin = _origin(record)
+            if origin.topic != RAW.name:
+                raise NotFoundError(_why_no_origin(record))
         result = await auditing.audit(self._log, self._index, only=[origin])
         verdict = result.fates[origin]
         if verdict.ident:
             return await self._of_item(verdict.ident, {origin: verdict})
         if verdict.fate is Fate.UNACCOUNTED and record is None:
             raise NotFoundError(f"there is no record at {position} yet")
-        steps = [raw] if (raw := await self._one(origin)) is not None else []
+        steps = (
+            [raw] if (raw := await records.at(self._log, origin)) is not None else []
+        )
         steps += [one async for one in self._letters({origin})]
         return Journey(
             ident="",
             title="",
             passages=journey.passages(steps, {origin: verdict}),
-            held="",
+            held=None,
             incidents=(),
-            gone=_gone([origin], steps),
+            gone=tuple(_gone([origin], steps)),
         )
 
     async def _of_item(
@@ -171,27 +170,28 @@ class _Tracer:
         document = await self._index.get(ident)
         item = document if isinstance(document, Item) else None
         since = item.first_seen - CLOCKS_APART if item is not None else None
-        records = [one async for one in self._of_key(UNIQUE, ident, since)]
-        if not records and held is None:
+        found = [one async for one in self._of_key(UNIQUE, ident, since)]
+        if not found and held is None:
             raise NotFoundError(f"there is no item {ident!r}, nor an incident")
-        origins = {_origin(one) for one in records} | set(known or ())
+        origins = {_origin(one) for one in found} | set(known or ())
         if held is not None and (last := Position.parse(held.origin)) is not None:
             origins.add(last)
-        if records:
-            since = clock.from_ms(records[0].timestamp_ms) - timedelta(seconds=1)
-        records += [one async for one in self._of_key(TAGGED, ident, since)]
-        records += [one async for one in self._of_key(ITEMS, ident, since)]
-        raws = [await self._one(origin) for origin in sorted(origins)]
-        records += [raw for raw in raws if raw is not None]
-        records += [one async for one in self._letters(origins)]
+        origins = {origin for origin in origins if origin.topic == RAW.name}
+        if found:
+            since = clock.from_ms(found[0].timestamp_ms) - timedelta(seconds=1)
+        found += [one async for one in self._of_key(TAGGED, ident, since)]
+        found += [one async for one in self._of_key(ITEMS, ident, since)]
+        raws = [await records.at(self._log, origin) for origin in sorted(origins)]
+        found += [raw for raw in raws if raw is not None]
+        found += [one async for one in self._letters(origins)]
         result = await auditing.audit(self._log, self._index, only=origins)
         return Journey(
             ident=ident,
             title=item.title if item is not None else "",
-            passages=journey.passages(records, {**result.fates, **(known or {})}),
-            held=journey.held_as_text(*held) if held is not None else "",
+            passages=journey.passages(found, {**result.fates, **(known or {})}),
+            held=held,
             incidents=item.incidents if item is not None else (),
-            gone=(*_gone(origins, records), *_replaced(records)),
+            gone=(*_gone(origins, found), *_replaced(found)),
         )
 
     async def _of_key(
@@ -207,19 +207,8 @@ class _Tracer:
         """Yield the dead letters of what came from *origins*."""
         wanted = {str(origin) for origin in origins}
         async for record in self._read(DEADLETTERS):
-            if record.header(events.ORIGIN) in wanted and record.header(
-                events.DEAD_POSITION
-            ):
+            if record.header(events.ORIGIN) in wanted and letter_in(record).lay_at:
                 yield record
-
-    async def _one(self, position: Position) -> Record | None:
-        starts = await self._log.starts(position.topic)
-        if position.offset < starts.get(position.partition, position.offset + 1):
-            return None
-        begin, end = ({position.partition: position.offset + n} for n in (0, 1))
-        async for record in self._log.read(position.topic, begin, end):
-            return record
-        return None
 
     async def _read(
         self,
@@ -239,15 +228,22 @@ class _Tracer:
             yield record
 
 
-def _position(what: str) -> Position | None:
-    """Return the position that *what* is; None if it is none."""
-    position = Position.parse(f"{DEADLETTERS.name}/0/{what}") or Position.parse(what)
-    known = {topic.name for topic in DECLARED}
-    return position if position is not None and position.topic in known else None
-
-
 def _origin(record: Record) -> Position:
     return Position.parse(events.origin_of(record)) or record.position
+
+
+def _why_no_origin(record: Record) -> str:
+    """Return why a record leads to no raw record. Not escaped."""
+    at = str(record.position)
+    if record.topic != DEADLETTERS.name:
+        return f"{at} does not say which record of {RAW.name} it came from"
+    if is_notice(record):
+        notice = notice_in(record)
+        at = f"{at} notes that {notice.letter} was {notice.state}, which"
+    letter = letter_in(record)
+    if letter.lay_at:
+        return f"{at} is of {letter.of}, and does not say what that came from"
+    return f"{at} was refused at the door: it never was on {RAW.name}"
 
 
 def _names(publisher: str, link: str) -> list[bytes]:
@@ -261,22 +257,19 @@ def _names(publisher: str, link: str) -> list[bytes]:
     return names_of(page, "")
 
 
-def _gone(origins: Iterable[Position], records: Collection[Record]) -> tuple[str, ...]:
-    """Return a line for what *origins* should have on the log and have not."""
+def _gone(origins: Iterable[Position], records: Collection[Record]) -> Iterator[Gone]:
+    """Yield what of *origins* should be on the log and is not."""
     there = {record.position for record in records}
-    return tuple(
-        f"{origin} has expired: {RAW.name} keeps records {(RAW.kept_s or 0) // DAY_S} "
-        "days"
-        for origin in sorted(origins)
-        if origin not in there
-    )
+    for origin in sorted(origins):
+        if origin not in there:
+            yield Gone(origin, "expired")
 
 
-def _replaced(records: Iterable[Record]) -> Iterator[str]:
-    """Yield a line for each version that a compacted topic no longer has."""
-    seen: dict[str, set[str]] = {TAGGED.name: set(), ITEMS.name: set()}
+def _replaced(records: Iterable[Record]) -> Iterator[Gone]:
+    """Yield what led to a version that a compacted topic no longer has."""
+    seen: dict[str, set[Position]] = {TAGGED.name: set(), ITEMS.name: set()}
     for record in records:
-        seen.get(record.topic, set()).add(events.origin_of(record))
+        seen.get(record.topic, set()).add(_origin(record))
     if seen[ITEMS.name]:
         for origin in sorted(seen[TAGGED.name] - seen[ITEMS.name]):
-            yield f"{origin}: {ITEMS.name} has a later version in place of what it led to"
+            yield Gone(origin, "replaced")

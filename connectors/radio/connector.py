@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 import structlog
 
 from connectors.face import (
+    OVERSIZE,
     Refused,
     SourceStatus,
     load_cursors,
@@ -330,7 +331,7 @@ def _refusal(station: Station, name: str, taken: Taken, reason: str) -> Refused:
 def _kind(data: bytes | None, name: str) -> str:
     """Return what kind of refusal it is that *data*, of the file *name*, meets with."""
     if data is None:
-        return "oversize"
+        return OVERSIZE
     if detect.is_empty(data):
         return "empty"
     return "broken" if detect.resembles(data, name) else "unrecognised"

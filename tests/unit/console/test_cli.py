@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
 
+import pytest
+import typer
+
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from console.cli import app
 
 
-COMMANDS = [
-    "run",
-    "ingest",
-    "inspect",
-    "search",
-    "show",
-    "tail",
-    "audit",
-    "deadletters list",
-    "deadletters show",
-    "deadletters retry",
-    "deadletters export",
-    "deadletters purge",
-    "check",
-    "topics describe",
-    "topics create",
-    "connect",
-    "worker",
-]
+def names(of: object, *before: str) -> Iterator[str]:
+    """Yield the words of every command."""
+    if not isinstance(of, TyperGroup):
+        yield " ".join(before)
+        return
+    for name, command in of.commands.items():
+        yield from names(command, *before, name)
+
+
+COMMANDS = list(names(typer.main.get_command(app)))
 
 
 def helped(*words: str) -> str:

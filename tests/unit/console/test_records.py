@@ -1,24 +1,18 @@
-"""A topic as JSON lines."""
+"""A record, as a person names it and as a line of JSON."""
 
 from __future__ import annotations
 
 import base64
 import json
 
-from datetime import UTC, datetime
-
 import pytest
-import typer
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from console import escape
-from console.tail import as_json, parse_moment
-from streams.log.face import Record
-
-
-NOW = datetime(2026, 11, 24, 8, 10, tzinfo=UTC)
+from console.records import as_json, named
+from streams.log.face import Position, Record
 
 
 def record(value: bytes | None, key: bytes | None = b"k") -> Record:
@@ -59,22 +53,15 @@ def test_any_bytes_make_a_line_that_a_program_can_read(
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "position"),
     [
-        ("latest", None),
-        ("beginning", None),
-        ("-10m", datetime(2026, 11, 24, 8, 0, tzinfo=UTC)),
-        ("2026-11-24T07:00Z", datetime(2026, 11, 24, 7, 0, tzinfo=UTC)),
-        ("2026-11-24", datetime(2026, 11, 24, tzinfo=UTC)),
+        ("12", Position("deadletters", 0, 12)),
+        ("items.raw/3/7", Position("items.raw", 3, 7)),
+        ("-1", None),
+        ("x", None),
     ],
 )
-def test_where_to_begin_is_a_word_a_time_or_how_long_ago(
-    text: str, moment: datetime | None
+def test_a_number_is_a_dead_letter_and_all_else_a_position(
+    text: str, position: Position | None
 ) -> None:
-    assert parse_moment(text, now=NOW) == moment
-
-
-@pytest.mark.parametrize("text", ["yesterday", "-99999999d", "-5y", ""])
-def test_what_is_no_time_is_an_error_that_shows_what_would_be(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="2026-11-24T08:00Z"):
-        parse_moment(text, now=NOW)
+    assert named(text) == position
