@@ -95,8 +95,9 @@ def test_letters_are_exported_whole_and_purged_on_record(
     done = wirewatch("deadletters", "retry", door, code=1)
     assert "nothing to put back" in "".join(done.stdout.splitlines())
 
-    asked = wirewatch("deadletters", "purge", "--before", "99", code=1).stderr
+    asked = wirewatch("deadletters", "purge", "--before", "99", code=2).stderr
     assert "Delete 3 dead letters" in asked
+    assert "--yes" in asked
     wirewatch("deadletters", "purge", "--before", "99", "--yes")
     assert "No dead letters" in wirewatch("deadletters", "list").stdout
     account = wirewatch.lines("audit", "--json")[0]
