@@ -14,10 +14,11 @@ import structlog
 from mappings.face import SearchIndex
 from streams import clock
 from streams.errors import WirewatchError
-from streams.letters import KEPT, expiring, read
+from streams.letters import KEPT, WARNED_BEFORE, expiring, read
+from streams.log.embedded import EmbeddedLog
 from streams.log.face import Log
 from streams.meanwhile import meanwhile
-from streams.topics import DAY_S, INDEX_KEPT_S, ITEMS
+from streams.topics import DAY_S, DEADLETTERS, INDEX_KEPT_S, ITEMS
 
 
 #: Several workers, started together, do not all delete at once.
@@ -85,7 +86,10 @@ async def _last_append(records: Log) -> datetime | None:
 
 
 async def warn(records: Log, now: datetime) -> None:
-    """Log a warning if open letters expire soon, with what keeps them."""
+    """Log a warning if open letters expire soon, with what keeps them.
+
+    On the embedded log none expires sooner than that before which it is warned of.
+    """
     if soon := expiring(await read(records), now):
         log.warning(
             "dead letters expire",
@@ -93,3 +97,6 @@ async def warn(records: Log, now: datetime) -> None:
             first=(min(one.at for one in soon) + KEPT).isoformat(timespec="minutes"),
             to_keep="wirewatch deadletters retry --all, or: deadletters export FILE",
         )
+    if isinstance(records, EmbeddedLog):
+        told = await records.offsets_at(DEADLETTERS.name, now - KEPT + WARNED_BEFORE)
+        await records.let_expire(DEADLETTERS.name, told, on=now, after=WARNED_BEFORE)

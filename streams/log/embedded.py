@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -141,6 +141,17 @@ class EmbeddedLog:
     async def delete_before(self, topic: str, offsets: Mapping[int, int]) -> None:
         """See the protocol."""
         await self.log.delete_before(self._existing(topic), offsets)
+
+    async def let_expire(
+        self, topic: str, offsets: Mapping[int, int], *, on: datetime, after: timedelta
+    ) -> None:
+        """Let what lies below *offsets* go by its age once *after* has passed since *on*.
+
+        See :meth:`streams.log.sqlite_log.SqliteLog.let_expire`; in whole days.
+        """
+        await self.log.let_expire(
+            self._existing(topic), offsets, day=on.toordinal(), after_days=after.days
+        )
 
     async def erase(self, records: Sequence[Erased]) -> None:
         """See :meth:`streams.log.sqlite_log.SqliteLog.erase`."""

@@ -72,6 +72,7 @@ TOMBSTONE_KEPT_S = DAY_S
 TRIM_SHARE = 0.7  # of the size limit: from here on what has been read may go at once
 INTAKE_SHARE = 0.8  # of the size limit: from here on nothing new comes in
 FREE_PAGES_SHARE = 0.25  # of all pages: from here on they are given back
+RELEASE, RELEASES = "release/{:07}", "release/*"  # a day; no group is called so
 _PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 _encode_headers = msgspec.msgpack.encode
@@ -553,6 +554,32 @@ class SqliteLog:
                 "SELECT topic, partition, next FROM offsets WHERE reader=?", (reader,)
             ).fetchall()
         return {(topic, partition): offset for topic, partition, offset in rows}
+
+    async def let_expire(
+        self, topic: str, offsets: Mapping[int, int], *, day: int, after_days: int
+    ) -> None:
+        """Let what lies below *offsets* go by its age, *after_days* after *day*.
+
+        Of a topic that this was once called for, everything else stays. It is noted as
+        what readers have read, one a day, of which the oldest one counts.
+        """
+        rows = [
+            (RELEASE.format(on), topic, partition, offset)
+            for partition, end in offsets.items()
+            for on, offset in ((0, 0), (day, end))
+        ]
+        due = RELEASE.format(day - after_days)
+
+        def job(db: sqlite3.Connection) -> None:
+            db.executemany("INSERT OR IGNORE INTO offsets VALUES(?,?,?,?)", rows)
+            db.execute(
+                "DELETE FROM offsets WHERE topic=? AND reader GLOB ? AND reader < "
+                "(SELECT max(reader) FROM offsets WHERE topic=? AND reader GLOB ? "
+                "AND reader <= ?)",
+                (topic, RELEASES, topic, RELEASES, due),
+            )
+
+        await self._write(job)
 
     # -- the worker's place ------------------------------------------------------------
 
