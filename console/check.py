@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from collections.abc import AsyncIterator, Iterator
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from connectors.face import load_cursors
 from console import escape, flow, letters, screen, sources, wording
-from console.context import PROGRAM, Context, command
+from console.context import Context, command
 from console.exits import Exit
 from console.options import JsonOption
 from mappings.face import SearchIndex
@@ -24,14 +24,15 @@ from mappings.opening import open_index
 from streams import clock
 from streams.errors import SettingsError, WirewatchError
 from streams.index.standing import LOST, lost
-from streams.letters import read
+from streams.letters import Book, read
 from streams.log.doorbell import worker_runs
 from streams.log.embedded import FILE_NAME
 from streams.log.opening import open_log
 from streams.log.standing import truncated
+from streams.monitor.standing import Looker
 from streams.records import Cursor
 from streams.settings import Settings
-from streams.topics import DECLARED
+from streams.topics import DECLARED, STAGES
 
 
 EXAMPLES = """\
@@ -41,6 +42,10 @@ wirewatch check
 
 wirewatch check --prepare --config production.toml  (make topics and index first)
 """
+
+
+#: A stage reads what is put before it within seconds.
+UNREAD_MAX = timedelta(minutes=5)
 
 
 class Finding(NamedTuple):
@@ -96,7 +101,7 @@ async def _findings(at: Context, *, prepare: bool) -> AsyncIterator[Finding]:
         fresh = f"nothing in {settings.data_folder} yet; 'run' and 'ingest' begin there"
         yield Finding("log", ok=True, detail=fresh)
     else:
-        async for finding in _log(settings, prepare=prepare):
+        async for finding in _log(at, prepare=prepare):
             yield finding
         async for finding in _index(settings, prepare=prepare):
             yield finding
@@ -113,8 +118,9 @@ def _file(settings: Settings) -> Path:
     return settings.data_folder / FILE_NAME
 
 
-async def _log(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]:
-    """Look at the log, its topics, and how far the stages are."""
+async def _log(at: Context, *, prepare: bool) -> AsyncIterator[Finding]:
+    """Look at the log, its topics, how far the stages are, and what was put aside."""
+    settings = at.settings
     embedded = settings.mode == "embedded"
     where = str(settings.data_folder) if embedded else settings.kafka.bootstrap
     try:
@@ -132,9 +138,11 @@ async def _log(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]:
             for line in [] if embedded else await truncated(log, DECLARED):
                 yield Finding("tables", ok=False, detail=line)
             yield _stages(settings, await flow.lags(log))
-            book = await read(log)
-            if soon := letters.warning(book, clock.now(), f"{PROGRAM} deadletters"):
-                yield Finding("dead letters", ok=True, look=True, detail=soon)
+            standing = await Looker(log).look(STAGES)
+            for line in _unread(standing.oldest, now=clock.now()):
+                yield Finding("stages", ok=True, look=True, detail=line)
+            for line in _put_aside(await read(log), at.again("deadletters")):
+                yield Finding("dead letters", ok=True, look=True, detail=line)
     except WirewatchError as error:
         told = str(error)
         detail = told if where in told else f"{where}: {told}"
@@ -148,6 +156,28 @@ def _stages(settings: Settings, lags: dict[str, int]) -> Finding:
         runs = worker_runs(_file(settings))
         detail += "; a worker runs" if runs else "; no worker runs now"
     return Finding("stages", ok=True, detail=detail)
+
+
+def _unread(
+    oldest: Mapping[tuple[str, str], datetime], *, now: datetime
+) -> Iterator[str]:
+    """Yield a line for each stage that has left a record unread for long."""
+    for (stage, topic), since in oldest.items():
+        if (waits := now - since) > UNREAD_MAX:
+            minutes = wording.counted(int(waits.total_seconds() // 60), "minute")
+            yield (
+                f"{stage} has not read what was put on {topic} {minutes} ago: does a "
+                "worker run, and does it say what it waits for?"
+            )
+
+
+def _put_aside(book: Book, again: str) -> Iterator[str]:
+    """Yield what to say of open letters; ``again`` begins the command for them."""
+    if not (there := list(book.open())):
+        return
+    yield f"open are {letters.counted(there)}: '{again} list --group' tells why"
+    if soon := letters.warning(book, clock.now(), again):
+        yield soon
 
 
 async def _index(settings: Settings, *, prepare: bool) -> AsyncIterator[Finding]:

@@ -28,6 +28,7 @@ from mappings.files import FILE as INDEX_FILE
 from streams import settings
 from streams.errors import (
     AccessRefusedError,
+    AddressError,
     FatalError,
     QueryError,
     SettingsError,
@@ -236,7 +237,7 @@ def _write_no_more() -> None:
 
 def explain(error: WirewatchError) -> Exit:
     """Say on standard error what went wrong, and return the code for it."""
-    if isinstance(error, QueryError):
+    if isinstance(error, QueryError | AddressError):
         _complain(str(error))
         return Exit.USAGE
     if isinstance(error, SettingsError):

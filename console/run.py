@@ -99,12 +99,12 @@ async def run(
                 delays_s=worker.delays_s,
                 connectors=connectors,
             )
-            parts = [
-                worker.run(stop, ready=ready),
-                _watch(watcher, ready, stop, json=json),
-            ]
-            parts += [_once(ready, stop, partial(c.run, stop)) for c in connectors]
             async with monitored(settings, watched, listen=listen):
+                parts = [
+                    worker.run(stop, ready=ready),
+                    _watch(watcher, ready, stop, json=json),
+                ]
+                parts += [_once(ready, stop, partial(c.run, stop)) for c in connectors]
                 await together(stop, parts)
     return Exit.OK
 

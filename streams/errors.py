@@ -108,6 +108,10 @@ class SettingsError(WirewatchError):
     """The configuration cannot be used; the message says what to change."""
 
 
+class AddressError(WirewatchError):
+    """The address to listen at cannot be used; the message begins with who gave it."""
+
+
 class QueryError(WirewatchError):
     """A search query is wrong at *position* (0-based, in code points)."""
 

@@ -19,7 +19,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streams import clock
-from streams.errors import SettingsError, TransientError
+from streams.errors import AddressError, TransientError
 from streams.log.face import Log
 from streams.log.opening import open_log
 from streams.monitor.metrics import Metrics, registry
@@ -34,6 +34,9 @@ LOOK_S = 5.0
 LOOK_TIMEOUT_S = 5.0
 LETTERS_TIMEOUT_S = 2.5
 UNAVAILABLE = 503
+#: What an address is given by.
+SETTING = "monitor.listen"
+OPTION = "--listen"
 
 T = TypeVar("T")
 
@@ -57,16 +60,16 @@ class Address(NamedTuple):
             return False  # a name: who knows what it is
 
 
-def address(listen: str) -> Address:
-    """Read HOST:PORT; raises SettingsError."""
+def address(listen: str, given: str = SETTING) -> Address:
+    """Read HOST:PORT; raises AddressError, which blames what it was *given* by."""
     try:
         parts = urlsplit(f"//{listen}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
     if not host or port is None or parts.netloc != listen or "@" in listen:
-        raise SettingsError(
-            "monitor.listen must be HOST:PORT, such as 127.0.0.1:9464 or [::1]:0"
+        raise AddressError(
+            f"{given} must be HOST:PORT, such as 127.0.0.1:9464 or [::1]:0"
         )
     return Address(host, port)
 
@@ -77,13 +80,14 @@ async def monitored(
 ) -> AsyncIterator[None]:
     """Serve what *watched* has to show, at *listen* or where the settings say; or not.
 
-    Raises SettingsError when that address cannot be listened on.
+    Raises AddressError when that address cannot be listened on.
     """
     where = settings.monitor.listen if listen is None else listen
     if not where:
         yield
         return
-    at = address(where)
+    given = SETTING if listen is None else OPTION
+    at = address(where, given)
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(open_log(settings))
         runner = web.AppRunner(
@@ -95,7 +99,7 @@ async def monitored(
             await web.TCPSite(runner, at.host, at.port).start()
         except OSError as error:
             why = error.strerror or error
-            raise SettingsError(f"monitor.listen: {where}: {why}") from None
+            raise AddressError(f"{given}: {where}: {why}") from None
         host, port = runner.addresses[0][:2]
         _log.info("monitor.ready", listen=f"{host}:{port}")
         if not at.is_loopback:

@@ -12,6 +12,7 @@ import pytest
 
 from structlog.testing import capture_logs
 
+from connectors.face import OVERSIZE
 from console.putting_back import Done, put_all_back
 from mappings.embedded import EmbeddedIndex
 from streams import clock, events, expiry, letters
@@ -202,7 +203,7 @@ async def test_a_shorter_text_of_the_same_revision_is_not_put_back(desk: Desk) -
 
 async def test_what_was_refused_at_the_door_has_nothing_to_put_back(desk: Desk) -> None:
     letter = events.refused_at_door(
-        stage="rss", source="s", kind="too large", reason="r", document={}
+        stage="connectors.rss", source="s", kind=OVERSIZE, reason="r", document={}
     )
     (which,) = await desk.log.append([letter])
     assert await desk.retry(which) == [Done.NOTHING]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 
 from collections.abc import Coroutine
@@ -13,10 +14,12 @@ import typer
 
 from typer.testing import CliRunner
 
+from console import logs
 from console.context import Context, command, finish
-from console.exits import Exit
+from console.exits import Exit, TimeRanOutError
 from console.options import OuterDataOption
 from streams.errors import (
+    AddressError,
     LogDamagedError,
     NotStoredError,
     OversizeError,
@@ -33,6 +36,8 @@ from streams.errors import (
         (SettingsError("unknown setting 'dta'"), Exit.USAGE),
         (NotStoredError("the log is full"), Exit.UNAVAILABLE),
         (LogDamagedError("the file is damaged"), Exit.UNAVAILABLE),
+        (TimeRanOutError("after 3 s it is not done"), Exit.UNAVAILABLE),
+        (AddressError("--listen: h:1: in use"), Exit.USAGE),
         (OversizeError("too large"), Exit.FAULT),
     ],
 )
@@ -188,3 +193,20 @@ def test_a_traceback_does_not_command_the_terminal(
     assert "Traceback" in said
     assert "\x1b" not in said
     assert "\u202e" not in said
+
+
+def test_among_lines_for_programs_the_last_word_is_one_of_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def body() -> None:
+        logs.render_as("json")
+        raise LogDamagedError("the file is damaged")
+
+    logs.configure(service=True)
+    assert finish(body) is Exit.UNAVAILABLE
+
+    told = json.loads(capsys.readouterr().err)
+    assert (told["level"], told["event"]) == (
+        "critical",
+        "stopped: the file is damaged",
+    )

@@ -107,3 +107,18 @@ def test_a_line_is_an_object_when_asked_for(
     told = json.loads(line)
     assert list(told) == ["time", "level", "event", "source", "entries"]
     assert (told["source"], told["entries"]) == ("a\n\x1b", 3)
+
+
+def test_in_an_object_nothing_is_nothing_and_containers_are_themselves(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure(service=True)
+    logs.render_as("json")
+    structlog.get_logger("test").info(
+        "stood", since=None, lags={"annotate": 3}, parts=(1, 2)
+    )
+
+    told = json.loads(capsys.readouterr().err)
+    assert told["since"] is None
+    assert told["lags"] == {"annotate": 3}
+    assert told["parts"] == [1, 2]

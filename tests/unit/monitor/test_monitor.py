@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from connectors.face import SourceStatus
-from streams.errors import SettingsError
+from streams.errors import AddressError
 from streams.monitor.metrics import METRICS, Metrics, registry
 from streams.monitor.server import Address, address, monitored
 from streams.monitor.standing import OpenLetters, Standing
@@ -283,7 +283,7 @@ def test_an_address_says_whether_it_is_this_machine_alone(
     "text", ["9464", "127.0.0.1", ":9464", "a:b", "h:70000", "u@h:1", "h:1/x", "[::1:2"]
 )
 def test_an_address_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match="HOST:PORT"):
+    with pytest.raises(AddressError, match="HOST:PORT"):
         address(text)
 
 
@@ -316,7 +316,7 @@ async def test_a_process_that_is_not_ready_says_why_and_lives(
         ):
             (line,) = lines
             url = f"http://{line['listen']}"
-            with pytest.raises(SettingsError, match="in use"):
+            with pytest.raises(AddressError, match="in use"):
                 async with monitored(settings(line["listen"]), watched()):
                     pass
             async with session.get(f"{url}/healthz") as answer:
