@@ -24,10 +24,10 @@ from streams import clock, forget, topics
 from streams.errors import AlreadyRunningError, IndexUnavailableError, TransientError
 from streams.forget import Quoting
 from streams.log.embedded import EmbeddedLog
-from streams.log.face import Log
+from streams.log.face import Log, Position
 from streams.log.opening import open_log
 from streams.records import Incident, Item, UniqueItem
-from streams.topics import DECLARED
+from streams.topics import DECLARED, RAW
 
 
 BECAUSE_MAX = 500
@@ -205,6 +205,9 @@ async def _carry_out(
         hands = await stack.enter_async_context(Hands(at.settings)) if wait else None
         await log.create(DECLARED)
         positions = await log.append(requests, intake=False) if requests else []
+        if len(requests) < len(tasks):  # killed earlier, it may be on its way still
+            ends = await log.ends(RAW.name)
+            positions += [Position(RAW.name, p, at - 1) for p, at in ends.items() if at]
         if hands is None:
             return
         tell = stack.enter_context(screen.progress("forgetting"))
