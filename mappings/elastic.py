@@ -80,6 +80,10 @@ QUERY_MAX_S: Final = 5
 #: How long the client waits for an answer to a query, the server's limit included.
 _ANSWER_MAX_S: Final = 2.0 * QUERY_MAX_S
 _IDS_MAX: Final = 1000
+_OF_0_1: Final = (
+    "of release 0.1, which knew no generations; stop its workers, then: wirewatch "
+    "reindex, which brings all that is in them from the topics, and deletes them"
+)
 _TOO_LARGE: Final = 413
 _NO_INDEX: Final = "index_not_found_exception"
 #: How a search fails whose index is deleted while it runs: a reindex has just ended.
@@ -158,11 +162,7 @@ class ElasticIndex:
         lines = []
         with _translated(self._settings.url):
             if old := await self._generations.unnumbered():
-                raise FatalError(
-                    f"{', '.join(old)}: of release 0.1, which knew no generations. "
-                    "Stop its workers, then: wirewatch reindex; that brings all that is "
-                    "in them from the topics, and deletes them"
-                )
+                raise FatalError(f"{', '.join(old)}: {_OF_0_1}")
             for kind in KINDS:
                 lines += await self._prepare_template(kind)
             lines += await self._generations.first()
@@ -543,7 +543,9 @@ class ElasticIndex:
             "missing: wirewatch reindex"
         )
         return [
-            f"generation {number} of the index is there beside {live}: "
+            f"{', '.join(await self._generations.unnumbered())}: {_OF_0_1}"
+            if number == UNNUMBERED
+            else f"generation {number} of the index is there beside {live}: "
             f"{newer if number > live else older}"
             for number in await self._beside(live)
         ]

@@ -475,8 +475,10 @@ async def test_months_of_release_0_1_are_replaced_by_a_reindex(
         old = f"{prefix}items-2026.11"
         await index._client.indices.create(index=old, aliases={f"{prefix}items": {}})
         await log.append([events.item(item("i1", text="flood"))])
-        with pytest.raises(FatalError, match="wirewatch reindex"):
+        with pytest.raises(FatalError, match=f"{old}: of release 0.1"):
             await index.prepare()
+        (line,) = await index.check()
+        assert old in line
 
         await again(log, index)
 
