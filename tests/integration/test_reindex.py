@@ -231,13 +231,19 @@ async def test_a_reindex_that_ends_early_leaves_the_live_index_as_it_was(
         assert await index.check() == []
 
 
-async def test_one_reindexes_at_a_time(opened: Open) -> None:
+async def test_one_reindexes_at_a_time_and_nobody_erases_meanwhile(
+    opened: Open,
+) -> None:
     async with opened() as one, opened() as other:
         await one.prepare()
         async with one.rebuild() as rebuild:
             with pytest.raises(AlreadyRunningError):
                 await other.rebuild().__aenter__()
+            # What is built may hold the words.
+            with pytest.raises(AlreadyRunningError, match="again when"):
+                await other.erase()
             await rebuild.switch()
+        await other.erase()
         assert await one.check() == []
 
 
@@ -251,6 +257,8 @@ async def test_what_a_dead_reindex_has_left_is_reported_and_abandoned(
 
         (line,) = await index.check()
         assert "wirewatch reindex" in line
+        with pytest.raises(AlreadyRunningError, match="wirewatch reindex"):
+            await index.erase()
         assert await index.abandon() != []
         assert await index.check() == []
         await index.refresh()
@@ -276,22 +284,6 @@ async def test_a_reindex_that_died_after_its_switch_is_reported_and_mended(
 
         assert await total(index, "flood") == 1
         assert await index.check() == []
-
-
-async def test_nothing_is_erased_beside_a_generation_that_may_hold_the_words(
-    opened: Open,
-) -> None:
-    async with opened() as index, opened() as builder:
-        await index.prepare()
-        async with builder.rebuild() as rebuild:
-            with pytest.raises(AlreadyRunningError, match="again when"):
-                await index.erase()
-            await rebuild.switch()
-        await index.erase()
-
-        await half_build(builder, 3)
-        with pytest.raises(AlreadyRunningError, match="wirewatch reindex"):
-            await index.erase()
 
 
 async def test_a_stale_record_that_compaction_left_alone_brings_nothing_back(
@@ -321,14 +313,14 @@ async def test_a_stale_record_that_compaction_left_alone_brings_nothing_back(
 
 
 async def test_a_reindex_waits_for_what_can_pass_and_says_so(
-    log: Log, opened: Open, monkeypatch: pytest.MonkeyPatch
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy = IndexUnavailableError("HTTP 429: too many requests")
-    async with opened() as index:
+    async with EmbeddedIndex(tmp_path) as index:
         await index.prepare()
         await log.append([events.item(item("i1", text="flood"))])
-        answers: list[BaseException | None] = [busy, None]
-        unsteady(type(index), answers, monkeypatch)
+        answers: list[IndexUnavailableError | None] = [busy, None]
+        unsteady(answers, monkeypatch)
 
         with capture_logs() as said:
             result = await again(log, index)
@@ -340,14 +332,12 @@ async def test_a_reindex_waits_for_what_can_pass_and_says_so(
 
 
 async def test_a_reindex_that_waits_can_be_ended(
-    log: Log, opened: Open, monkeypatch: pytest.MonkeyPatch
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened() as index:
+    async with EmbeddedIndex(tmp_path) as index:
         await index.prepare()
         await log.append([events.item(item("i1", text="flood"))])
-        waits = unsteady(
-            type(index), [IndexUnavailableError("no room")] * 99, monkeypatch
-        )
+        waits = unsteady([IndexUnavailableError("no room")] * 99, monkeypatch)
         running = asyncio.create_task(again(log, index))
         await asyncio.wait_for(waits.wait(), 30)
         running.cancel()
@@ -578,12 +568,10 @@ async def interrupt(*_: object) -> bool:
 
 
 def unsteady(
-    kind: type[SearchIndex],
-    answers: list[BaseException | None],
-    monkeypatch: pytest.MonkeyPatch,
+    answers: list[IndexUnavailableError | None], monkeypatch: pytest.MonkeyPatch
 ) -> asyncio.Event:
     """Have each write fail by what is next in *answers*; set after the first."""
-    write, failed = kind.write, asyncio.Event()
+    write, failed = EmbeddedIndex.write, asyncio.Event()
 
     async def next_answer(index: Any, documents: Any) -> Any:
         answer = answers.pop(0)
@@ -592,7 +580,7 @@ def unsteady(
             raise answer
         return await write(index, documents)
 
-    monkeypatch.setattr(kind, "write", next_answer)
+    monkeypatch.setattr(EmbeddedIndex, "write", next_answer)
     return failed
 
 
