@@ -139,7 +139,7 @@ async def _log(at: Context, *, prepare: bool) -> AsyncIterator[Finding]:
                 yield Finding("tables", ok=False, detail=line)
             yield _stages(settings, await flow.lags(log))
             standing = await Looker(log).look(STAGES)
-            for line in _unread(standing.oldest, now=clock.now()):
+            for line in unread(standing.oldest, now=clock.now()):
                 yield Finding("stages", ok=True, look=True, detail=line)
             for line in _put_aside(await read(log), at.again("deadletters")):
                 yield Finding("dead letters", ok=True, look=True, detail=line)
@@ -158,7 +158,7 @@ def _stages(settings: Settings, lags: dict[str, int]) -> Finding:
     return Finding("stages", ok=True, detail=detail)
 
 
-def _unread(
+def unread(
     oldest: Mapping[tuple[str, str], datetime], *, now: datetime
 ) -> Iterator[str]:
     """Yield a line for each stage that has left a record unread for long."""
