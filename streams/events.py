@@ -290,7 +290,8 @@ def _bytes(text: str) -> bytes:
 
 def origin_of(record: Record) -> str:
     """Return the raw record that *record* came from; a raw one is its own origin."""
-    return str(Position.parse(record.header(ORIGIN)) or record.position)
+    told = record.header(ORIGIN)
+    return told if told and Position.parse(told) else str(record.position)
 
 
 class Saying(NamedTuple):
@@ -315,15 +316,16 @@ def saying(first_seen: datetime, revision: int, origin: str) -> Saying:
 
 def retry_of(record: Record) -> Position | None:
     """Return the dead letter that *record* was put back for, or follows from."""
-    letter = Position.parse(record.header(RETRY_OF))
+    told = record.header(RETRY_OF)
+    letter = Position.parse(told) if told else None
     return letter if letter is not None and letter.topic == DEADLETTERS.name else None
 
 
 def thread_of(record: Record) -> Headers:
     """Return the headers that go from *record* to whatever follows from it."""
-    thread = {
-        ORIGIN: origin_of(record),
-        REPLAY: record.header(REPLAY),
-        RETRY_OF: str(retry_of(record) or ""),
-    }
-    return _headers({name: told for name, told in thread.items() if told})
+    thread = [(ORIGIN, origin_of(record).encode())]
+    for name, value in record.headers:
+        is_retry = name == RETRY_OF and retry_of(record) is not None
+        if is_retry or (name == REPLAY and value):
+            thread.append((name, value))
+    return tuple(thread)
