@@ -9,20 +9,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pytest
+import structlog
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest
+from structlog import DropEvent
+from structlog.typing import EventDict
 
 from mappings.opening import open_index
-from streams.acls import OPERATOR, READER, READS, principal, rules
+from streams.acls import OPERATOR, READER, principal, rules
 from streams.errors import AccessRefusedError, NotStoredError
 from streams.log.access import connection
 from streams.log.face import Output
 from streams.log.opening import open_log
+from streams.monitor.standing import Looker
 from streams.settings import Kafka, Settings, load
+from streams.topics import SOURCES, STAGES
+from streams.worker import Worker
 from tests.servers.doorman import Doorman, at_the_door
 from tests.servers.identities import ADMIN
 from tests.servers.secure import SecureKafkaServer
@@ -95,10 +100,6 @@ class Place:
             **{f"WIREWATCH_{key}": value for key, value in other.items()},
         }
 
-    def give_rights(self) -> None:
-        """Let every role do what ``wirewatch topics acls`` says."""
-        asyncio.run(_give_rights(self.kafka, self.ca, self.prefix))
-
     def silent(self, said: str) -> str:
         """Return *said*, in which no secret may be."""
         for secret in (*self.kafka.identities.passwords.values(), API_KEY, USER[1]):
@@ -137,11 +138,36 @@ async def _give_rights(server: SecureKafkaServer, ca: Path, prefix: str) -> None
         await admin.close()
 
 
+class Refusal:
+    """Hears when something waits for its rights."""
+
+    def __init__(self) -> None:
+        self.heard = asyncio.Event()
+        self.lines: list[str] = []
+
+    def __call__(self, _logger: object, _name: str, event: EventDict) -> EventDict:
+        """Take a log line."""
+        self.lines.append(str(event))
+        if event["event"] == "waiting" and "no right to" in event["reason"]:
+            self.heard.set()
+        raise DropEvent
+
+
+@pytest.fixture
+def refusal() -> Iterator[Refusal]:
+    configured = structlog.get_config()["processors"]
+    former = list(configured)
+    configured[:] = [heard := Refusal()]
+    yield heard
+    configured[:] = former
+
+
 @pytest.fixture
 def place(
     wirewatch: Wirewatch,
     secure_kafka: SecureKafkaServer,
     elasticsearch: str,
+    prefix: str,
     tmp_path: Path,
 ) -> Iterator[Place]:
     ca = tmp_path / "ca.pem"
@@ -149,35 +175,47 @@ def place(
     doorman = Doorman(elasticsearch, api_key=API_KEY, user=USER)
     certificate = secure_kafka.identities.of_server()
     with at_the_door(doorman, certificate, tmp_path) as url:
-        yield Place(wirewatch, secure_kafka, doorman, url, ca, f"t{uuid4().hex[:8]}-")
+        yield Place(wirewatch, secure_kafka, doorman, url, ca, prefix)
 
 
-def test_every_role_does_its_work_with_its_own_rights_and_no_more(place: Place) -> None:
-    place.give_rights()
-    assert "9 topics" in place.as_role(OPERATOR)("topics", "create").stdout
+async def test_every_role_waits_for_its_rights_and_does_its_work_with_no_more(
+    place: Place, refusal: Refusal
+) -> None:
+    stop, ready = asyncio.Event(), [asyncio.Event() for _ in STAGES]
+    workers = [
+        asyncio.ensure_future(Worker(place.settings(s), stages=[s]).run(stop, ready=r))
+        for s, r in zip(STAGES, ready, strict=True)
+    ]
+    await refusal.heard.wait()
+    await _give_rights(place.kafka, place.ca, place.prefix)
+    operator = place.as_role(OPERATOR)
+    assert "9 topics" in (await asyncio.to_thread(operator, "topics", "create")).stdout
+    await asyncio.gather(*(one.wait() for one in ready))
     file = place.wirewatch.folder / "entries.jsonl"
     file.write_text(json.dumps(ENTRY) + "\n")
-    workers = [
-        place.as_role(stage).start("worker", "--stage", stage)
-        for stage in READS
-        if stage != "connectors"
-    ]
-    for worker in workers:
-        worker.errors_until("worker.ready")
-    done = place.as_role(OPERATOR)("ingest", file.name)
+    done = await asyncio.to_thread(operator, "ingest", file.name)
     assert "1 indexed" in done.stdout + done.stderr
 
+    for stage in STAGES:
+        async with open_log(place.settings(stage)) as log:
+            looker = Looker(log)
+            lags = (await looker.look([stage])).lags
+            assert {topic for _, topic, _ in lags} == {t.name for t in SOURCES[stage]}
+            assert (await looker.letters([stage]) is not None) == (stage == "index")
     reader = place.as_role(READER)
-    assert reader.lines("audit", "--json")[0]["balanced"]
-    assert "Gao" in reader("search", "drivers").stdout
-    assert reader.lines("tail", "items", "--from", "beginning", "-n", "1")
-    with pytest.raises(AccessRefusedError, match="no right to topic") as refusal:
-        asyncio.run(append(place.settings(READER)))
-    told = place.silent(str(refusal.value))
-    assert "items.raw" in told
-    assert "wirewatch topics acls" in told
-    for worker in workers:
-        assert worker.end()[0] == 0
+    (told,) = await asyncio.to_thread(reader.lines, "audit", "--json")
+    assert told["balanced"]
+    # Annotate may write, but not what connectors write.
+    with pytest.raises(AccessRefusedError, match="no right to topic") as refused:
+        await append(place.settings("annotate"))
+    words = place.silent(str(refused.value))
+    assert "items.raw" in words
+    assert "wirewatch topics acls" in words
+    with pytest.raises(AccessRefusedError, match="no right to"):
+        await append(place.settings(READER))
+    stop.set()
+    await asyncio.gather(*workers)
+    place.silent(" ".join(refusal.lines))
 
 
 @pytest.mark.parametrize(
@@ -233,16 +271,6 @@ def test_who_has_no_right_is_told_by_check(place: Place) -> None:
     ]
     assert not fault["ok"]
     assert "wirewatch topics acls" in fault["detail"]
-
-
-def test_a_worker_waits_until_it_is_let_in(place: Place) -> None:
-    worker = place.as_role("dedupe").start("worker", "--stage", "dedupe", "-vv")
-    told = worker.errors_until("no right to topic")
-    assert "waiting" in place.silent(told)
-    place.give_rights()
-    place.as_role(OPERATOR)("topics", "create")
-    place.silent(worker.errors_until("worker.ready"))
-    assert worker.end()[0] == 0
 
 
 @pytest.mark.parametrize(
