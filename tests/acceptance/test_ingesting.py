@@ -70,8 +70,7 @@ def test_ingest_killed_at_any_moment_can_be_run_again(wirewatch: Wirewatch) -> N
         running = wirewatch.start("ingest", "items.jsonl")
         # Which moment it is, is the point: from before the log is open to near the end.
         time.sleep(rng.uniform(0.2, 5.0))
-        running.process.kill()
-        running.process.communicate()
+        running.kill()
     wirewatch("ingest", "items.jsonl")
 
     assert total(wirewatch, "village") == 500, seed

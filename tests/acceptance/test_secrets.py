@@ -121,13 +121,12 @@ def test_no_secret_of_a_feed_is_told_or_stored(
         feed(f"{address}/tls", scheme="https"),
     ]
     configure(wirewatch.folder, urls)
-    (port,) = free_ports(1)
-    listen = f"127.0.0.1:{port}"
-    running = wirewatch.start("run", "-vv", "--listen", listen)
-    said = [running.errors_until("monitor.ready")]
+    running = wirewatch.start("run", "-vv", "--listen", "127.0.0.1:0")
+    ready = re.search(r"listen=(\S+)", running.errors_until("monitor.ready"))
+    assert ready
     wirewatch("ingest", urls[0], "-vv", "--timeout", "60")
     pages = ("metrics", "readyz", "healthz")
-    said += [page_of(f"http://{listen}/{page}") for page in pages]
+    said = [page_of(f"http://{ready[1]}/{page}") for page in pages]
     said += told(
         wirewatch,
         (("check",), 0),
@@ -136,7 +135,7 @@ def test_no_secret_of_a_feed_is_told_or_stored(
         (("inspect", *urls), None),
     )
     running.process.terminate()
-    said += running.process.communicate(timeout=60)
+    said += [running.rest(), running.said]
     assert "paper.example" in "".join(said)
     for text in said:
         assert not reveals(text), around(text)
@@ -169,7 +168,7 @@ def test_no_secret_of_a_server_is_told(
         (("search", "drivers"), None),
     )
     worker.process.terminate()
-    said += worker.process.communicate(timeout=60)
+    said += [worker.rest(), worker.said]
     for text in said:
         assert not reveals(text), around(text)
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import random
 import subprocess
-import threading
 import time
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
@@ -60,8 +59,8 @@ class World(NamedTuple):
     settings: Settings
     search: Elasticsearch
 
-    def worker(self) -> Worker:
-        return Worker(self.wirewatch.start("worker"))
+    def worker(self) -> Running:
+        return self.wirewatch.start("worker")
 
     def ingest(self, entries: Iterable[dict[str, str]]) -> subprocess.Popen[str]:
         """Begin to publish *entries*."""
@@ -92,56 +91,6 @@ class World(NamedTuple):
         alias = f"{self.settings.prefix}{kind}"
         self.search.indices.refresh(index=alias)
         return [(hit["_id"], hit["_source"]) for hit in scan(self.search, index=alias)]
-
-
-class Worker:
-    """A worker whose words are read as they come, so that it never waits for a reader."""
-
-    def __init__(self, running: Running) -> None:
-        self.process = running.process
-        self._lines: list[str] = []
-        self._heard = threading.Condition()
-        self._listening = threading.Thread(target=self._listen, daemon=True)
-        self._listening.start()
-
-    def _listen(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            with self._heard:
-                self._lines.append(line)
-                self._heard.notify_all()
-        with self._heard:
-            self._heard.notify_all()
-
-    @property
-    def said(self) -> str:
-        return "".join(self._lines)
-
-    def says(self, *words: str) -> None:
-        """Return when it has said a line with all of *words*."""
-
-        def said() -> bool:
-            return any(all(w in line for w in words) for line in self._lines)
-
-        with self._heard:
-            self._heard.wait_for(
-                lambda: said() or self.process.poll() is not None, PATIENCE_S
-            )
-            assert said(), (words, self.said[-4000:])
-
-    def kill(self) -> None:
-        self.process.kill()
-        self._gone()
-
-    def stop(self) -> None:
-        """Ask it to end; it must do so cleanly."""
-        self.process.terminate()
-        self._gone()
-        assert self.process.returncode == 0, self.said[-4000:]
-
-    def _gone(self) -> None:
-        self.process.wait(PATIENCE_S)
-        self._listening.join(PATIENCE_S)
 
 
 MakeWorld = Callable[[str, str, str], World]
@@ -189,7 +138,7 @@ def changed(one: dict[str, str]) -> dict[str, str]:
     return one | {"text": one["text"] + " The number of the dead has risen."}
 
 
-def until(holds: Callable[[], bool], workers: Sequence[Worker]) -> None:
+def until(holds: Callable[[], bool], workers: Sequence[Running]) -> None:
     """Return when it holds; servers tell of no event that could be awaited instead."""
     deadline = time.monotonic() + PATIENCE_S
     while not holds():

@@ -75,11 +75,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     marked = [(i, kind) for i in session.items for kind in KINDS if _marked(i, kind)]
     own = {kind for item, kind in marked if _own(kind) & set(_fixtures(item))}
-    shared = {
-        kind
-        for item, kind in marked
-        if kind in _fixtures(item) or not _own(kind) & set(_fixtures(item))
-    }
+    shared = {kind for item, kind in marked if _shares(item, kind)}
     session.config.stash[_SUITE].prepare(shared, own)
 
 
@@ -184,9 +180,9 @@ def prefix(request: pytest.FixtureRequest, servers: Suite) -> Iterator[str]:
     """Begin the names of this test's topics, groups and indices, which go with it."""
     prefix = f"t{uuid4().hex[:8]}-"
     yield prefix
-    if _marked(request.node, "kafka") and not servers.missing("kafka"):
+    if _shares(request.node, "kafka") and not servers.missing("kafka"):
         _run(drop_topics(servers.shared("kafka"), prefix))
-    if _marked(request.node, "elasticsearch") and not servers.missing("elasticsearch"):
+    if _shares(request.node, "elasticsearch") and not servers.missing("elasticsearch"):
         drop_indices(servers.shared("elasticsearch"), prefix)
 
 
@@ -211,6 +207,12 @@ def _fixtures(item: pytest.Item) -> list[str]:
 
 def _marked(item: pytest.Item, kind: Kind) -> bool:
     return item.get_closest_marker(kind) is not None
+
+
+def _shares(item: pytest.Item, kind: Kind) -> bool:
+    """Whether *item* uses the run's server of *kind*, beside one of its own or not."""
+    fixtures = set(_fixtures(item))
+    return _marked(item, kind) and (kind in fixtures or not _own(kind) & fixtures)
 
 
 def _in_ci() -> bool:
