@@ -92,6 +92,7 @@ async def replay(
         before = {} if dry_run else await replaying.standing(log)
         ends = await log.ends(INCIDENTS.name)
         draw = stack.enter_context(screen.progress("reading anew", quiet=json))
+        stillness = waiting.Stillness()
 
         def tell(state: Replay) -> None:
             draw(
@@ -99,6 +100,7 @@ async def replay(
                 state.done / max(state.total, 1),
             )
             if not dry_run:
+                stillness.look(state.done, "correlate")
                 hands.check()  # its worker may have ended, and then we work
 
         late = (

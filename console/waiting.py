@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
 
@@ -22,23 +22,36 @@ LOOK_S = 0.05
 STILL_S = 15.0
 
 
-async def come_through(transit: Transit, hands: Hands, tell: Tell) -> None:
-    """Return when everything has come through; say so if nothing moves."""
-    share, moved = -1.0, monotonic()
-    while not transit.done:
-        hands.check()
-        now = await transit.look()
-        if transit.done:
-            return
-        tell(f"{transit.stage} works", now)
-        if now != share:
-            share, moved = now, monotonic()
-        elif monotonic() - moved > STILL_S:
+class Stillness:
+    """Says once that nothing moves, when nothing has for :data:`STILL_S`."""
+
+    def __init__(self, now_s: Callable[[], float] = monotonic) -> None:
+        self._now_s = now_s
+        self._seen: object = None
+        self._since_s = now_s()
+
+    def look(self, seen: object, stage: str) -> None:
+        """Look at what moves when *stage* works."""
+        if seen != self._seen:
+            self._seen, self._since_s = seen, self._now_s()
+        elif self._now_s() - self._since_s > STILL_S:
             screen.complain(
-                f"wirewatch: {transit.stage} has done nothing for {STILL_S:g} s: does a "
+                f"wirewatch: {stage} has done nothing for {STILL_S:g} s: does a "
                 "'wirewatch worker' run? Still waiting; Ctrl-C ends this, loses nothing."
             )
-            moved = math.inf
+            self._since_s = math.inf
+
+
+async def come_through(transit: Transit, hands: Hands, tell: Tell) -> None:
+    """Return when everything has come through; say so if nothing moves."""
+    stillness = Stillness()
+    while not transit.done:
+        hands.check()
+        share = await transit.look()
+        if transit.done:
+            return
+        tell(f"{transit.stage} works", share)
+        stillness.look(share, transit.stage)
         await asyncio.sleep(LOOK_S)
 
 

@@ -95,7 +95,7 @@ async def warn(records: Log, now: datetime) -> None:
             "dead letters expire",
             letters=len(soon),
             first=(min(one.at for one in soon) + KEPT).isoformat(timespec="minutes"),
-            to_keep="wirewatch deadletters retry --all, or: deadletters export FILE",
+            to_keep="deadletters retry --all, or: deadletters export FILE",
         )
     if isinstance(records, EmbeddedLog):
         told = await records.offsets_at(DEADLETTERS.name, now - KEPT + WARNED_BEFORE)
