@@ -21,7 +21,7 @@ import time
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -186,10 +186,23 @@ class EmbeddedIndex:
     async def newer(
         self, documents: Sequence[Item | Incident]
     ) -> Mapping[str, Item | Incident]:
-        """Return what is held in a higher version; nothing where no file is."""
+        """Return what is held in a higher version; nothing where no file is.
+
+        Also of a file that another analysis has made: nothing is searched.
+        """
+
+        def work(file: File) -> Mapping[str, Item | Incident]:
+            with closing(_connect(file.path, "ro", self._busy_max_s)) as connection:
+                made_by = _version_of(connection)
+                if made_by is None or made_by[0] != SCHEMA:
+                    return {}
+                return _snapshot(connection, lambda one: _newer(one, documents))
+
         if not await self.exists():
             return {}
-        return await self._read(lambda connection: _newer(connection, documents))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, self._on_live, work
+        )
 
     async def held(self, idents: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item id."""

@@ -15,7 +15,7 @@ import pytest
 from elasticsearch import ConnectionTimeout
 from structlog.testing import capture_logs
 
-from mappings import elastic
+from mappings import analysis, elastic
 from mappings.elastic import ElasticIndex
 from mappings.embedded import EmbeddedIndex
 from mappings.face import SearchIndex, Stored
@@ -310,6 +310,21 @@ async def test_a_stale_record_that_compaction_left_alone_brings_nothing_back(
             held = await index.get(ident)
             assert held is not None
             assert held.version == 9
+
+
+async def test_what_the_analysis_of_another_version_has_made_is_taken_over_too(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with EmbeddedIndex(tmp_path) as index:
+        await index.prepare()
+        await index.write([item("i1", state="withdrawn", version=9)])
+        await log.append([events.item(item("i1", text="flood", version=8))])
+        monkeypatch.setattr(analysis, "VERSION", "later")
+
+        await again(log, index)
+
+        assert await total(index, "flood") == 0
+        assert (await index.held(["i1"]))["i1"].version == 9
 
 
 async def test_a_reindex_waits_for_what_can_pass_and_says_so(
