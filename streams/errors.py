@@ -17,6 +17,7 @@
     - RefusalRunError         so many refusals in a row that it is not the documents
     - PoolBrokenError         worker processes cannot be started, or are closed
   x SettingsError          the configuration does not describe a runnable system
+  x AddressError           the address to listen at cannot be used
   x QueryError             a search query cannot be understood; says where
   x SourceError            a source was read, and what it gave is unusable
 
