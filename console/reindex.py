@@ -43,8 +43,8 @@ async def reindex(
         bool,
         typer.Option(
             "--abandon",
-            help="Only delete a half-built index. On Elasticsearch make sure first "
-            "that nobody builds it.",
+            help="Only delete a half-built index. On Elasticsearch also one that "
+            "somebody builds still, whose reindex then fails.",
         ),
     ] = False,
     json: JsonOption = False,
@@ -52,7 +52,8 @@ async def reindex(
     """Build the search index anew from the topics, beside the one that is in use.
 
     Searches find the old one until the new one is complete, then the new one, in one
-    step. Ctrl-C leaves the old one as it is. Exit code 3 when another reindex runs.
+    step. What can pass, such as a server that is busy, is waited for. Ctrl-C leaves the
+    old one as it is. Exit code 3 when another reindex runs.
     """
     at.demand_data()
     async with open_index(at.settings) as index:
