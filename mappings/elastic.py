@@ -121,7 +121,12 @@ class ElasticIndex:
     """A search index on servers; see :class:`mappings.face.SearchIndex`."""
 
     def __init__(
-        self, settings: Elasticsearch, prefix: str, *, only: int | None = None
+        self,
+        settings: Elasticsearch,
+        prefix: str,
+        *,
+        only: int | None = None,
+        claim: Claim | None = None,
     ) -> None:
         if not re.fullmatch(r"([a-z0-9][a-z0-9_.-]{0,99})?", prefix):
             raise SettingsError(
@@ -131,7 +136,7 @@ class ElasticIndex:
         self._settings = settings
         self._prefix = prefix
         self._client = _client(settings)
-        self._generations = Generations(self._client, prefix, only=only)
+        self._generations = Generations(self._client, prefix, only=only, claim=claim)
         #: The generation that was live when it was last asked.
         self._live = 0
 
@@ -196,6 +201,8 @@ class ElasticIndex:
             fates, failed = await self._attempt(documents, number)
             with _translated(self._settings.url):
                 self._live = await self._generations.live()
+                if failed is not None:
+                    await self._generations.demand()
             if self._live == number:
                 if failed is not None:
                     raise failed
@@ -430,7 +437,10 @@ class ElasticIndex:
                 await generations.switch(live, claim)
 
         try:
-            async with self._only(live) as former, self._only(claim.number) as fresh:
+            async with (
+                self._only(live) as former,
+                self._only(claim.number, claim) as fresh,
+            ):
                 yield Rebuild(former if live else None, fresh, switch)
         finally:
             await self._give_up(claim)
@@ -455,8 +465,8 @@ class ElasticIndex:
             gone = await self._generations.abandon()
         return [f"deleted index {name}" for name in gone]
 
-    def _only(self, number: int) -> ElasticIndex:
-        return ElasticIndex(self._settings, self._prefix, only=number)
+    def _only(self, number: int, claim: Claim | None = None) -> ElasticIndex:
+        return ElasticIndex(self._settings, self._prefix, only=number, claim=claim)
 
     def _alias(self, kind: Kind) -> str:
         return self._generations.alias(kind)

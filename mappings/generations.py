@@ -40,14 +40,24 @@ class Claim(NamedTuple):
 
 
 class Generations:
-    """The indices under *prefix*; ``only`` is the generation that is meant, if one is."""
+    """The indices under *prefix*.
+
+    ``only`` is the generation that is meant, if one is, and ``claim`` the one by which
+    it is built.
+    """
 
     def __init__(
-        self, client: AsyncElasticsearch, prefix: str, *, only: int | None = None
+        self,
+        client: AsyncElasticsearch,
+        prefix: str,
+        *,
+        only: int | None = None,
+        claim: Claim | None = None,
     ) -> None:
         self._client = client
         self._prefix = prefix
         self._only = only
+        self._claim = claim
         #: Made, and found by the alias.
         self._ready: set[str] = set()
 
@@ -133,6 +143,14 @@ class Generations:
             )
         return claim
 
+    async def demand(self) -> None:
+        """Raise FatalError if somebody has ended the claim by which we build."""
+        if self._claim is not None and not await self._holds(self._claim):
+            raise FatalError(
+                f"generation {self._claim.number} of the index is ours no longer: its "
+                "reindex was abandoned"
+            )
+
     async def give_up(self, claim: Claim) -> None:
         """Delete what was built by *claim*, unless it is live, or ours no longer."""
         with suppress(NotFoundError):
@@ -162,6 +180,7 @@ class Generations:
         for name in months:
             if name in self._ready:
                 continue
+            await self.demand()
             made = await self._make(name)
             if self._only is None:
                 await self._find_by_alias(number, name, made=made)

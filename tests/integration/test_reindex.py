@@ -459,6 +459,9 @@ async def test_who_was_abandoned_cannot_switch_to_what_another_builds(
         first, second = AsyncExitStack(), AsyncExitStack()
         abandoned = await first.enter_async_context(stopped.rebuild())
         assert await index.abandon() != []
+        for lost in (item("i2"), incident("n1")):
+            with pytest.raises(FatalError, match="abandoned"):
+                await abandoned.fresh.write([lost])
         await second.enter_async_context(index.rebuild())
 
         with pytest.raises(FatalError, match="abandoned"):
