@@ -136,10 +136,10 @@ async def test_a_retry_killed_before_its_notice_leaves_the_letter_open(
     which = await desk.refuse(Output(RAW.name, b"p", b"v"), "dedupe")
     append = desk.log.append
 
-    async def dies(outputs: list[Output]) -> list[Position]:
+    async def dies(outputs: list[Output], *, intake: bool = True) -> list[Position]:
         if any(one.topic == DEADLETTERS.name for one in outputs):
             raise NotStoredError("killed")
-        return await append(outputs)
+        return await append(outputs, intake=intake)
 
     with monkeypatch.context() as patch:
         patch.setattr(desk.log, "append", dies)
