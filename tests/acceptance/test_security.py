@@ -26,7 +26,7 @@ from streams.log.face import Output
 from streams.log.opening import open_log
 from streams.monitor.standing import Looker
 from streams.settings import Kafka, Settings, load
-from streams.topics import SOURCES, STAGES
+from streams.topics import DECLARED, SOURCES, STAGES
 from streams.worker import Worker
 from tests.servers.doorman import Doorman, at_the_door
 from tests.servers.identities import ADMIN
@@ -87,6 +87,7 @@ class Place:
         name = ADMIN if role == ADMIN else f"wirewatch-{role}"
         return {
             "WIREWATCH_MODE": "servers",
+            "WIREWATCH_ANNOTATE_PROCESSES": "1",
             "WIREWATCH_PREFIX": self.prefix,
             "WIREWATCH_KAFKA_BOOTSTRAP": self.kafka.address,
             "WIREWATCH_KAFKA_SECURITY": "SASL_SSL",
@@ -188,12 +189,12 @@ async def test_every_role_waits_for_its_rights_and_does_its_work_with_no_more(
     ]
     await refusal.heard.wait()
     await _give_rights(place.kafka, place.ca, place.prefix)
-    operator = place.as_role(OPERATOR)
-    assert "9 topics" in (await asyncio.to_thread(operator, "topics", "create")).stdout
+    async with open_log(place.settings(OPERATOR)) as log:
+        await log.create(DECLARED)
     await asyncio.gather(*(one.wait() for one in ready))
     file = place.wirewatch.folder / "entries.jsonl"
     file.write_text(json.dumps(ENTRY) + "\n")
-    done = await asyncio.to_thread(operator, "ingest", file.name)
+    done = await asyncio.to_thread(place.as_role(OPERATOR), "ingest", file.name)
     assert "1 indexed" in done.stdout + done.stderr
 
     for stage in STAGES:
