@@ -57,9 +57,11 @@ def deletion(name: str) -> str:
 async def hold(log: Log, topics: Sequence[Topic]) -> None:
     """Look at *topics* for ever; TopicMismatchError when one is not what it was.
 
-    A number of partitions has changed, or one ends before where it ended.
+    A number of partitions has changed, one ends before where it ended, or it is gone: at
+    two looks, since brokers that have just begun may not have heard of it yet.
     """
     ended: dict[str, dict[int, int]] = {}
+    missed: set[str] = set()
     while True:
         for topic in topics:
             try:
@@ -67,6 +69,12 @@ async def hold(log: Log, topics: Sequence[Topic]) -> None:
                 ends = await log.ends(topic.name) if count else {}
             except (TransientError, OSError):
                 break  # whoever works on the log says that it is away
+            if not count and topic.name in missed:
+                raise TopicMismatchError(
+                    f"{topic.name}: there is no such topic any more; what else is gone? "
+                    "'wirewatch topics create', or a start, makes it anew, empty"
+                )
+            missed = missed - {topic.name} if count else missed | {topic.name}
             if count not in {0, topic.partitions}:
                 raise TopicMismatchError(
                     wrong_count(topic.name, count, topic.partitions)
