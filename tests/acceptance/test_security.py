@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 
 from collections.abc import Iterator
@@ -35,6 +36,12 @@ from tests.servers.secure import SecureKafkaServer
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Wirewatch
+
+#: Of a TLS connection that is refused, asyncio leaves the transport to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. .(socket|function _SelectorTransport)"
+    ":pytest.PytestUnraisableExceptionWarning"
+)
 
 #: Codes of the protocol (org.apache.kafka.common.acl, .resource).
 OPERATIONS = {
@@ -177,6 +184,7 @@ def place(
     certificate = secure_kafka.identities.of_server()
     with at_the_door(doorman, certificate, tmp_path) as url:
         yield Place(wirewatch, secure_kafka, doorman, url, ca, prefix)
+    gc.collect()  # here, and not in a test that would be blamed for it
 
 
 async def test_every_role_waits_for_its_rights_and_does_its_work_with_no_more(
