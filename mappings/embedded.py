@@ -251,7 +251,10 @@ class EmbeddedIndex:
         return gone
 
     async def erase(self) -> None:
-        """Merge the words' lists into one, and write the file anew."""
+        """Merge the words' lists into one, and write the file anew.
+
+        What lies there of earlier files, which somebody has deleted, goes too.
+        """
 
         def work(file: File) -> None:
             connection = self._writer_of(file)
@@ -274,6 +277,8 @@ class EmbeddedIndex:
                         f"{beside[0]} is there beside the live index, and may hold the "
                         "words too: wirewatch reindex, then again"
                     )
+                for left in self._files.orphans():
+                    left.unlink(missing_ok=True)
                 self._on_live(work)
 
         await asyncio.get_running_loop().run_in_executor(self._writer, alone)

@@ -98,6 +98,19 @@ class Files:
         """Return the generations after the live one: half-built."""
         return [path for path in self.all() if _number(path) > self.number()]
 
+    def orphans(self) -> list[Path]:
+        """Return what SQLite kept beside earlier generations that are gone.
+
+        Their numbers are not given again: who still has such a file open is alone with it.
+        """
+        generations = {path.name for path in self.all()}
+        return [
+            path
+            for path in self._parts()
+            if _number(path) < self.number()
+            and path.name.removesuffix("-wal").removesuffix("-shm") not in generations
+        ]
+
     def make_live(self, path: Path) -> None:
         """Lead everybody to *path* from now on, also after a power failure."""
         aside = self._link.with_suffix(".next")

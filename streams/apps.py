@@ -61,7 +61,13 @@ async def serve(
         apps = []
         for stage in stages:
             app = make_app(settings, stage.name, datadir)
-            state = attach(app, stage, prefix=settings.prefix, on_fatal=on_fatal)
+            state = attach(
+                app,
+                stage,
+                prefix=settings.prefix,
+                on_fatal=on_fatal,
+                refusals_max=settings.stages.refusals_max,
+            )
             if progress is not None:
                 progress[stage.name] = state
             apps.append(app)

@@ -49,6 +49,8 @@ PREFIX = re.compile(r"([a-z0-9][a-z0-9._-]*)?")
 PREFIX_MAX = 100
 
 Positive = Annotated[float, Meta(gt=0)]
+
+REFUSALS_MAX = 20
 #: A fifth of it (51 MB) takes what three stages make of a batch each (4 MiB before it is
 #: read), with their tables, and of those that follow in a second: then what has been
 #: read is trimmed.
@@ -109,6 +111,14 @@ class Elasticsearch(Section, frozen=True, kw_only=True):
     request_timeout_s: Positive = 30.0
 
 
+class Stages(Section, frozen=True, kw_only=True):
+    """What all stages have in common."""
+
+    #: More refusals in a row stop a stage: then it is not the records. Whoever has looked,
+    #: and found that it is, raises this for one start, and they are put aside.
+    refusals_max: Annotated[int, Meta(ge=1)] = REFUSALS_MAX
+
+
 class Annotate(Section, frozen=True, kw_only=True):
     """Reading texts."""
 
@@ -119,7 +129,7 @@ class Annotate(Section, frozen=True, kw_only=True):
 class Http(Section, frozen=True, kw_only=True):
     """The one guarded client through which every outbound request goes."""
 
-    user_agent: str = "wirewatch/0.1 (news monitoring)"
+    user_agent: str = "wirewatch/0.2 (news monitoring)"
     timeout_s: Positive = 30.0
     #: Of the body as decompressed.
     size_max_mb: Positive = 10.0
@@ -206,6 +216,7 @@ class Settings(Section, frozen=True, kw_only=True):
     log: EmbeddedLog = EmbeddedLog()
     kafka: Kafka = Kafka()
     elasticsearch: Elasticsearch = Elasticsearch()
+    stages: Stages = Stages()
     annotate: Annotate = Annotate()
     http: Http = Http()
     monitor: Monitor = Monitor()

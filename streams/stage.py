@@ -9,8 +9,8 @@ What can go wrong, and what the loop does:
   dead letter with the reason, and on with the next one;
 * a decision fails in a way that nobody foresaw: a dead letter too, since a decision is a
   function of the record (after a mended bug it can be brought back);
-* more than :data:`REFUSALS_MAX` of these in a row: then it is not the records, and the
-  stage stops before it puts more of them aside;
+* more than ``stages.refusals_max`` of these in a row: then it is not the records, and
+  the stage stops before it puts more of them aside;
 * the log, the index or the system is in trouble (TransientError, OSError): the same
   batch again after a pause, visibly, for as long as it takes;
 * the partition has moved to another worker: the batch is dropped, its new owner has it;
@@ -46,13 +46,13 @@ from streams.errors import (
 )
 from streams.log.delivery import Part
 from streams.log.face import Output, Record, check_size
+from streams.settings import REFUSALS_MAX
 from streams.tally import Tally
 from streams.topics import RECORD_MAX_BYTES, Topic
 
 
 log = structlog.get_logger(__name__)
 
-REFUSALS_MAX = 20
 PAUSE_FIRST_S = 0.1
 PAUSE_MAX_S = 5.0
 LEASE_LOOK_S = 0.1
@@ -210,6 +210,7 @@ def attach(
     *,
     prefix: str,
     on_fatal: Callable[[BaseException], None],
+    refusals_max: int = REFUSALS_MAX,
     now: Callable[[], datetime] = clock.now,
 ) -> Progress:
     """Register *stage* as an agent of *app*; return its progress, which it keeps.
@@ -217,7 +218,7 @@ def attach(
     ``on_fatal`` is called once, when the stage can neither go on nor wait: the process
     must then stop. The agent does nothing more.
     """
-    loop = _Loop(app, stage, prefix=prefix, now=now)
+    loop = _Loop(app, stage, prefix=prefix, refusals_max=refusals_max, now=now)
     names = [prefix + topic.name for topic in stage.sources]
     app.transport.batch_topics.update(names)
     topic = app.topic(*names, schema=_Undecoded(), key_type=bytes, value_type=bytes)
@@ -264,12 +265,14 @@ class _Loop:
         stage: Stage,
         *,
         prefix: str,
+        refusals_max: int = REFUSALS_MAX,
         now: Callable[[], datetime],
     ) -> None:
         assert (stage.decide is None) != (stage.handle is None), stage.name
         self._app = app
         self._stage = stage
         self._prefix = prefix
+        self._refusals_max = refusals_max
         self._now = now
         self._kinds = {topic.name: topic.record for topic in stage.sources}
         self.progress = Progress(lease_age_s=self._lease_age_s)
@@ -442,10 +445,12 @@ class _Loop:
             kind=refusal.kind,
             reason=refusal.reason,
         )
-        if self.progress.refusals_in_a_row > REFUSALS_MAX:
+        if self.progress.refusals_in_a_row > self._refusals_max:
             raise RefusalRunError(
                 f"{self._stage.name}: {self.progress.refusals_in_a_row} records in a "
-                f"row were refused, the last at {record.position}: {refusal.reason}"
+                f"row were refused, the last at {record.position}: {refusal.reason}; "
+                "if it is the records all the same, start once with a higher "
+                "stages.refusals_max: then they are put aside"
             )
 
     def _entries(self, overlay: Overlay) -> list[Output]:

@@ -53,10 +53,18 @@ def _locks(lock: int) -> bool:
     return True
 
 
+def bell_of(path: Path) -> Path:
+    """Return where the bell of the log at *path* lies.
+
+    Hidden, since whoever copies or greps ``data/*`` would wait for somebody to ring it.
+    """
+    return path.with_name(f".{path.name}.bell")
+
+
 def ring(path: Path) -> None:
     """Tell the worker of the log at *path*, if there is one, to look again."""
     with contextlib.suppress(OSError):  # no worker, or one that has been rung already
-        bell = os.open(f"{path}.bell", os.O_WRONLY | os.O_NONBLOCK)
+        bell = os.open(bell_of(path), os.O_WRONLY | os.O_NONBLOCK)
         try:
             os.write(bell, b"!")
         finally:
@@ -85,9 +93,9 @@ class Post:
                 )
             time.sleep(GLANCE_S / 10)
         with contextlib.suppress(FileExistsError):
-            os.mkfifo(f"{self._path}.bell", 0o600)
+            os.mkfifo(bell_of(self._path), 0o600)
         self._lock = lock
-        self._bell = os.open(f"{self._path}.bell", os.O_RDWR | os.O_NONBLOCK)
+        self._bell = os.open(bell_of(self._path), os.O_RDWR | os.O_NONBLOCK)
         asyncio.get_running_loop().add_reader(self._bell, self._rung)
 
     def leave(self) -> None:

@@ -31,6 +31,7 @@ from streams.records import (
     TaggedItem,
     UniqueItem,
 )
+from streams.reindex import reindex
 from streams.settings import EmbeddedLog as Limits
 from streams.stage import Decide, Received
 from streams.topics import (
@@ -233,3 +234,15 @@ async def test_a_forgetting_that_was_killed_is_finished_by_the_next_one(
     assert works.traces("Wobblezap")
     await works.forget(ident)
     assert works.traces("Wobblezap", "moukhtaroubel") == []
+
+
+async def test_what_a_deleted_file_has_left_beside_it_is_erased_too(
+    works: Works,
+) -> None:
+    await works.publish(piece(TEXT))
+    live = (works.folder / "index.db").resolve()
+    await reindex(works.log, works.index, tell=lambda _: None)
+    left = live.with_name(live.name + "-wal")
+    left.write_text("Wobblezap")
+    await works.forget(await only(works))
+    assert works.traces("Wobblezap") == []

@@ -530,7 +530,7 @@ async def test_nobody_else_may_read_the_files(path: Path) -> None:
     finally:
         os.umask(before)
 
-    assert {"log.db", "log.db-wal", "log.db.bell", "log.db.write"} <= set(modes)
+    assert {"log.db", "log.db-wal", ".log.db.bell", "log.db.write"} <= set(modes)
     assert set(modes.values()) == {0o600}
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 

@@ -126,7 +126,7 @@ def second_run(world: World, _rng: Random) -> Iterator[None]:
 
 @fault("lock files and bell deleted, two run", target="worker", modes=EMBEDDED)
 def delete_locks(world: World, rng: Random) -> Iterator[None]:
-    _delete(world, "log.db.write", "log.db.bell")
+    _delete(world, "log.db.write", ".log.db.bell")
     world.append(events.raw(world.written(rng, 1)[0]))
     yield
     world.refuses_a_second_run()

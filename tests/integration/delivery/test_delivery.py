@@ -116,13 +116,19 @@ async def test_without_a_dead_letter_topic_the_worker_stops_and_nothing_is_lost(
     assert len(await bench.dead()) == 1
 
 
-async def test_a_long_run_of_refusals_stops_the_stage(bench: Bench) -> None:
+async def test_a_long_run_of_refusals_stops_the_stage_until_somebody_has_looked(
+    bench: Bench,
+) -> None:
     await bench.create()
     await bench.feed(errands(range(200), keys=1, refuse=True))
     worker = await bench.work()
     assert await worker.ends() != 0
     assert "RefusalRunError" in worker.said
+    assert "stages.refusals_max" in worker.said
     assert len(await bench.dead()) <= 20
+    await bench.work(WIREWATCH_STAGES_REFUSALS_MAX="1000")
+    await bench.until_drained()
+    assert len(await bench.dead()) == 200
 
 
 @pytest.mark.parametrize("first", ["entries", "outputs"])

@@ -73,7 +73,15 @@ async def test_a_topic_that_is_made_anew_under_a_worker_stops_it(
 ) -> None:
     monkeypatch.setattr("streams.log.standing.LOOK_S", 0)
     with pytest.raises(TopicMismatchError, match="3 ends at 0, it ended at 7"):
-        await hold(cast(Log, Copy(5, 7, 0)), [ITEMS, RAW])
+        await hold(cast(Log, Copy(5, 7, 0)), [RAW])
+
+
+async def test_a_topic_that_is_gone_at_two_looks_stops_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.log.standing.LOOK_S", 0)
+    with pytest.raises(TopicMismatchError, match="items: there is no such topic"):
+        await hold(cast(Log, Copy(5)), [ITEMS])
 
 
 def test_the_words_on_a_topic_name_what_must_go_with_it() -> None:
