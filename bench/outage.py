@@ -101,7 +101,7 @@ async def door(url: str) -> AsyncIterator[Door]:
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Keep everybody else from writing to the embedded index in *folder*."""
-    (file,) = folder.glob("index*.db")
+    (file,) = folder.glob("index-*.db")
     with sqlite3.connect(file, isolation_level=None, timeout=30) as db:
         db.execute("BEGIN IMMEDIATE")
         yield
