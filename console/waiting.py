@@ -36,8 +36,9 @@ class Stillness:
             self._seen, self._since_s = seen, self._now_s()
         elif self._now_s() - self._since_s > STILL_S:
             screen.complain(
-                f"wirewatch: {stage} has done nothing for {STILL_S:g} s: does a "
-                "'wirewatch worker' run? Still waiting; Ctrl-C ends this, loses nothing."
+                f"wirewatch: {stage} has done nothing for {STILL_S:g} s: 'wirewatch "
+                "check' tells what is wrong. Still waiting; Ctrl-C ends this, loses "
+                "nothing."
             )
             self._since_s = math.inf
 
