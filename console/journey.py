@@ -16,7 +16,6 @@ from console.fates import FATE_STYLE
 from console.moments import is_number
 from mappings.face import Held
 from streams import clock, events
-from streams.errors import RecordError
 from streams.fates import Verdict
 from streams.letters import is_notice, letter_in, notice_in
 from streams.log.face import Position, Record
@@ -111,9 +110,8 @@ def _steps(record: Record) -> Iterable[Step]:
 
 def _before(record: Record) -> Iterable[Step]:
     """Yield what a raw record says of the time before it was appended."""
-    try:
-        item = events.decode(RawItem, record.value)
-    except RecordError:
+    item = events.read(RawItem, record.value)
+    if item is None:
         return  # its dead letter tells
     if item.published is not None:
         yield Step(item.published, "published")

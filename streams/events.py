@@ -97,6 +97,17 @@ def decode(kind: type[T], value: bytes | None) -> T:
     return record
 
 
+def read(kind: type[T], value: bytes | None) -> T | None:
+    """Return the record in *value*; None for what is no such record.
+
+    For whoever looks over a topic: to refuse is the business of the stage that reads it.
+    """
+    try:
+        return decode(kind, value)
+    except RecordError:
+        return None
+
+
 def raw(item: RawItem) -> Output:
     """Return *item* as a connector publishes it; it has no id of ours yet."""
     known_as = item.identities[0].value if item.identities else ""

@@ -23,7 +23,6 @@ from streams.dedupe.publication import (
     names_of,
     publication_key,
 )
-from streams.errors import RecordError
 from streams.letters import is_notice
 from streams.log.face import Headers, Log, Output, Position, Record
 from streams.log.sqlite_log import Erased
@@ -54,8 +53,8 @@ async def last_emission(log: Log, ident: str) -> UniqueItem | None:
     """Return what dedupe said last of *ident*, for one that is not in the index."""
     found = None
     async for record in _all(log, UNIQUE):
-        if record.key == ident.encode() and record.value is not None:
-            found = events.decode(UniqueItem, record.value)
+        if record.key == ident.encode():
+            found = events.read(UniqueItem, record.value) or found
     return found
 
 
@@ -66,7 +65,9 @@ async def quoting(log: Log, ident: str) -> tuple[Incident, ...]:
     async for record in _all(log, INCIDENTS):
         if record.value is None or sought not in record.value:
             continue
-        incident = events.decode(Incident, record.value)
+        incident = events.read(Incident, record.value)
+        if incident is None:
+            continue
         before = found.get(incident.id)
         if before is None or incident.version > before.version:
             found[incident.id] = incident
@@ -137,10 +138,8 @@ def _request_of(stub: Item) -> RawItem:
 
 
 def _is_older(record: Record) -> bool:
-    try:
-        return events.decode(RawItem, record.value).state != "forgotten"
-    except RecordError:
-        return True
+    item = events.read(RawItem, record.value)
+    return item is None or item.state != "forgotten"
 
 
 def _purged(letter: Record) -> Headers:
@@ -192,11 +191,10 @@ async def _raw_records(log: Log, stub: Item) -> list[Position]:
 
 def _names_in(record: Record) -> list[bytes]:
     """Return the names that a raw record goes by; none if it is a request, or no item."""
-    try:
-        item = events.decode(RawItem, record.value)
-    except RecordError:
+    item = events.read(RawItem, record.value)
+    if item is None or item.state == "forgotten":
         return []
-    return [] if item.state == "forgotten" else names_of(item, content_of(item)[0])
+    return names_of(item, content_of(item)[0])
 
 
 async def _names(log: Log, ident: str) -> frozenset[bytes]:

@@ -171,7 +171,7 @@ async def standing(log: Log) -> dict[str, bool]:
     topic = INCIDENTS.name
     latest: dict[str, tuple[int, bool]] = {}
     async for record in log.read(topic, await log.starts(topic), await log.ends(topic)):
-        one = _decode_known(record.value) if record.value is not None else None
+        one = _known_in(record.value)
         if one is not None and one.version > latest.get(one.id, (0, False))[0]:
             latest[one.id] = (one.version, bool(one.item_count))
     return {ident: stands for ident, (_, stands) in latest.items()}
@@ -188,8 +188,10 @@ async def incidents_after(
     topic = INCIDENTS.name
     latest: dict[str, Incident] = {}
     async for record in log.read(topic, since, await log.ends(topic)):
-        if record.header(events.REPLAY) == state.name and record.value is not None:
-            one = events.decode(Incident, record.value)
+        if record.header(events.REPLAY) == state.name:
+            one = events.read(Incident, record.value)
+            if one is None:
+                continue
             if one.id not in latest or one.version > latest[one.id].version:
                 latest[one.id] = one
     for one in latest.values():
@@ -210,6 +212,14 @@ class _Known(msgspec.Struct, frozen=True):
 
 
 _decode_known = msgspec.json.Decoder(_Known).decode
+
+
+def _known_in(value: bytes | None) -> _Known | None:
+    """Return what *value* says; None for what correlate never wrote."""
+    try:
+        return None if value is None else _decode_known(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 class _Chosen(NamedTuple):

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from mappings.embedded import EmbeddedIndex
-from streams import events, forget
+from streams import events, forget, replay
 from streams.correlate.decide import decide as correlate
 from streams.dedupe.decide import decide as dedupe
 from streams.errors import NotStoredError
@@ -246,3 +246,19 @@ async def test_what_a_deleted_file_has_left_beside_it_is_erased_too(
     left.write_text("Wobblezap")
     await works.forget(await only(works))
     assert works.traces("Wobblezap") == []
+
+
+async def test_what_is_no_record_hinders_neither_forgetting_nor_replaying(
+    works: Works,
+) -> None:
+    await works.publish(piece(TEXT))
+    ident = await only(works)
+    junk = b"\xff{" + ident.encode()
+    await works.log.append(
+        [Output(topic.name, ident.encode(), junk) for topic in (UNIQUE, INCIDENTS)]
+    )
+    emitted = await forget.last_emission(works.log, ident)
+    assert emitted is not None
+    assert emitted.text == TEXT
+    assert len(await forget.quoting(works.log, ident)) == 1
+    assert len(await replay.standing(works.log)) == 1
