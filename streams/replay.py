@@ -218,7 +218,7 @@ def _known_in(value: bytes | None) -> _Known | None:
     """Return what *value* says; None for what correlate never wrote."""
     try:
         return None if value is None else _decode_known(value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -212,7 +212,7 @@ def publication_key(ident: bytes) -> bytes:
 
 def ident_in(key: bytes) -> str | None:
     """Return the id that *key* is the publication's key of; None for other keys."""
-    return key[2:].decode() if key.startswith(b"p/") else None
+    return key[2:].decode("utf-8", "replace") if key.startswith(b"p/") else None
 
 
 def touch_key(partition: int, offset: int) -> bytes:

@@ -274,7 +274,7 @@ def ask(world: World, rng: Random) -> Iterator[None]:
             ("search", "Kayes", "--json"),
             ("audit", "--json"),
             ("check",),
-            ("topics", "describe"),
+            ("tail", "items", "--from", "beginning", "--count", "1"),
             ("deadletters", "list"),
         ),
         k=2,
