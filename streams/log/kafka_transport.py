@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -19,7 +19,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as faust_kafka
 from mode.threads import WorkerThread
 
-from streams.errors import NotStoredError, TopicMismatchError
+from streams.errors import NotStoredError, TopicMismatchError, TransientError
 from streams.log.delivery import BatchConsumer, BatchTransport
 from streams.log.face import Output
 from streams.log.kafka import PASSING, SPENT, BoundedProducer, errors_named, send
@@ -30,6 +30,34 @@ log = structlog.get_logger(__name__)
 
 #: The lease ends so long before the broker may give our partitions to another.
 LEASE_MARGIN_S = 2.0
+#: Brokers that went away while a worker starts are asked again after so long.
+START_PAUSE_S = 0.5
+
+
+async def _reached(
+    start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]
+) -> None:
+    """Do *start*, a client's first word to the brokers, until one answers.
+
+    They were there when the topics were looked at, and may be gone since. *stop* ends
+    the client of a start that failed. Raises what does not pass.
+    """
+    while True:
+        try:
+            with errors_named("no broker answers the start"):
+                return await start()
+        except TransientError as error:
+            await stop()
+            log.warning(
+                "waiting",
+                what="brokers",
+                reason=str(error),
+                again_in_s=START_PAUSE_S,
+            )
+        except BaseException:
+            await stop()
+            raise
+        await asyncio.sleep(START_PAUSE_S)
 
 
 class _Bystander(WorkerThread):
@@ -52,7 +80,7 @@ class ConsumerThread(faust_kafka.AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         """Start the consumer, and note each sign of life that the coordinator confirms."""
-        await super().on_start()
+        await _reached(super().on_start, self._end)
         coordinator = self._ensure_consumer()._coordinator
         heartbeat, join = coordinator._do_heartbeat, coordinator._on_join_complete
 
@@ -69,6 +97,9 @@ class ConsumerThread(faust_kafka.AIOKafkaConsumerThread):
 
         coordinator._do_heartbeat = noted_heartbeat
         coordinator._on_join_complete = noted_join
+
+    async def _end(self) -> None:
+        await self._ensure_consumer().stop()
 
     async def on_thread_stop(self) -> None:
         """Stop the consumer, also when it is just waiting after a fetch that failed.
@@ -134,6 +165,13 @@ class Producer(faust_kafka.Producer):
     def _producer_type(self) -> type[BoundedProducer]:
         """Faust's own would repeat for ever what the brokers do not take."""
         return BoundedProducer
+
+    async def on_start(self) -> None:
+        """Start the producer; brokers that are away are waited for."""
+        await _reached(super().on_start, self._end)
+
+    async def _end(self) -> None:
+        await self._ensure_producer().stop()
 
     async def store(
         self, outputs: Any, entries: Any, finishing: Any, lease: Any

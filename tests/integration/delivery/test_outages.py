@@ -8,6 +8,7 @@ import time
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,27 @@ async def test_a_worker_can_be_stopped_while_the_brokers_are_away(
         worker.signal(signal.SIGTERM)
         await worker.ends()
         assert time.monotonic() - asked < 10
+
+
+async def test_brokers_that_go_away_while_a_worker_starts_are_waited_for(
+    own_kafka: Callable[[], KafkaServer], tmp_path: Path
+) -> None:
+    """Its topics looked at, its clients not yet connected: no reason to end."""
+    server = await asyncio.to_thread(own_kafka)
+    async with _bench(tmp_path, server.address, "") as bench:
+        await asyncio.to_thread(server.kill)
+        impatient, patient = await bench.work("table"), await bench.work("table")
+        for worker in (impatient, patient):
+            await bench.until(partial(_says, worker, "no broker answers"))
+        impatient.signal(signal.SIGTERM)
+        asked = time.monotonic()
+        await impatient.ends()
+        assert time.monotonic() - asked < 10
+        await asyncio.to_thread(server.start)
+        await bench.ready(patient)
+        await bench.feed(errands(range(20)))
+        await bench.until_drained()
+        assert await bench.by_key() == in_order(range(20))
 
 
 async def _interrupted(bench: Bench, server: KafkaServer, away: str) -> Process:
