@@ -21,6 +21,8 @@ from streams.topics import (
     DEADLETTERS,
     DECLARED,
     DEDUPE_TABLE,
+    FEEDS,
+    HEALTH,
     INCIDENTS,
     ITEMS,
     RAW,
@@ -43,7 +45,7 @@ OPERATOR: Final = "operator"
 #: What programs read beside what they work on. Who runs the index stage counts the dead
 #: letters, and warns before they expire.
 _BESIDE: Final[Mapping[str, Sequence[Topic]]] = {
-    "connectors": (CURSORS,),
+    "connectors": (RAW, CURSORS, FEEDS, HEALTH),
     "dedupe": (DEDUPE_TABLE,),
     "correlate": (CORRELATE_TABLE,),
     "index": (DEADLETTERS,),
@@ -104,7 +106,7 @@ def rules(prefix: str = "") -> Iterator[Rule]:
             yield _on_groups(role, [role], prefix, "Read")
     yield _on_groups(READER, STAGES, prefix, "Describe")
     yield _on_topics(OPERATOR, DECLARED, prefix, "Create", "AlterConfigs")
-    by_hand = (RAW, UNIQUE, TAGGED, ITEMS, INCIDENTS, DEADLETTERS)
+    by_hand = (RAW, UNIQUE, TAGGED, ITEMS, INCIDENTS, DEADLETTERS, FEEDS)
     yield _on_topics(OPERATOR, by_hand, prefix, "Write")
     yield _on_topics(OPERATOR, (DEADLETTERS,), prefix, "Delete")
     yield _on_groups(OPERATOR, STAGES, prefix, "Read", "Delete")

@@ -22,16 +22,20 @@ from streams.log.face import Headers, Output, Position, Record
 from streams.records import (
     SCHEMA_VERSION,
     Cursor,
+    FeedHealth,
     Incident,
     Item,
     RawItem,
     TaggedItem,
     UniqueItem,
+    WatchedFeed,
 )
 from streams.text import fingerprint
 from streams.topics import (
     CURSORS,
     DEADLETTERS,
+    FEEDS,
+    HEALTH,
     INCIDENTS,
     ITEMS,
     RAW,
@@ -73,7 +77,10 @@ encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
 
 _DECODERS: Mapping[type[msgspec.Struct], Callable[[bytes], msgspec.Struct]] = {
     record: msgspec.json.Decoder(record).decode
-    for record in (RawItem, UniqueItem, TaggedItem, Item, Incident, Cursor)
+    for record in (
+        *(RawItem, UniqueItem, TaggedItem, Item, Incident),
+        *(Cursor, WatchedFeed, FeedHealth),
+    )
 }
 
 
@@ -176,18 +183,34 @@ def incident(incident: Incident) -> Output:
 
 def cursor(cursor: Cursor) -> Output:
     """Return *cursor* as a connector keeps it."""
+    return _about_source(CURSORS, cursor, cursor.source, "connectors", cursor.updated)
+
+
+def _about_source(
+    topic: Topic, record: msgspec.Struct, ident: str, writer: str, moment: datetime
+) -> Output:
     return _output(
-        CURSORS,
-        cursor,
-        key=cursor.source,
+        topic,
+        record,
+        key=ident,
         headers=_cloudevent(
-            CURSORS,
-            ident=f"{cursor.source}/{cursor.updated.isoformat()}",
-            subject=cursor.source,
-            source="connectors",
-            time=cursor.updated,
+            topic,
+            ident=f"{ident}/{moment.isoformat()}",
+            subject=ident,
+            source=writer,
+            time=moment,
         ),
     )
+
+
+def watched_feed(feed: WatchedFeed) -> Output:
+    """Return *feed* as connectors are told of it."""
+    return _about_source(FEEDS, feed, feed.id, "operator", feed.added)
+
+
+def feed_health(health: FeedHealth) -> Output:
+    """Return *health* as a connector keeps it."""
+    return _about_source(HEALTH, health, health.source, "connectors", health.updated)
 
 
 def dead_letter(

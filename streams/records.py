@@ -77,6 +77,7 @@ class Enclosure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file that a feed entry carries or names."""
 
     url: str
+    role: Literal["enclosure", "transcript", "image"] = "enclosure"
     media_type: str = ""
     size_bytes: int | None = None
 
@@ -115,6 +116,13 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rebroadcast_of: str = ""
 
 
+class Point(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A place on the earth, as a source gives it (WGS 84, degrees)."""
+
+    lat: Annotated[float, Meta(ge=-90, le=90)]
+    lon: Annotated[float, Meta(ge=-180, le=180)]
+
+
 class Forgetting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A publication's content was taken away everywhere: which, and why.
 
@@ -144,6 +152,12 @@ class RawItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     title: str = ""
     #: Plain text: markup has been taken out.
     text: str = ""
+    #: What the feed itself said, where ``text`` is the article's page.
+    summary: str = ""
+    #: What is new in it, where the connector has read it before.
+    changed: tuple[Literal["title", "text", "link", "enclosures"], ...] = ()
+    #: Where it is set, as the source says (GeoRSS).
+    point: Point | None = None
     #: As the source claims; none when it does not say.
     published: UTC | None = None
     updated: UTC | None = None
@@ -384,4 +398,90 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str
     #: What the connector needs to go on; its own business, strings only.
     position: dict[str, str] = {}
+    updated: UTC
+
+
+class WatchedFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A feed that somebody added, or paused, at run time.
+
+    Topic ``connectors.feeds`` (compacted), key ``id``; a record without a value removes
+    it. Without a ``url`` it only pauses or resumes a feed of the configuration file. No
+    credentials: a feed that needs them stands in the configuration file.
+    """
+
+    schema: int = _VERSION
+    id: str
+    url: str = ""
+    name: str = ""
+    publisher: str = ""
+    country: str = ""
+    language: str = ""
+    interval_s: Seconds = 0.0
+    tags: tuple[str, ...] = ()
+    full_text: bool = False
+    paused: bool = False
+    added: UTC
+
+
+class FeedHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a feed does, and when it is asked next. Topic ``connectors.health``, key source id.
+
+    Written some seconds after the poll, never before what the poll gave is stored: after
+    a crash a feed is asked again, nothing is skipped.
+    """
+
+    schema: int = _VERSION
+    source: str
+    #: What it is asked at now, without credentials.
+    url: str = ""
+    title: str = ""
+    state: Literal["waiting", "good", "failing", "parked", "gone", "paused"] = "waiting"
+    #: For a person: the last failure, or why it is parked or gone; '' when it is good.
+    because: str = ""
+    #: Of the last failure (``connectors.rss.look.FailureKind``); '' when it is good.
+    failure: str = ""
+    #: Graded sum of the failures since it was good last.
+    failures: float = 0.0
+    failed_in_a_row: int = 0
+    polled: UTC | None = None
+    good: UTC | None = None
+    #: When a poll last brought something new.
+    fresh: UTC | None = None
+    next_poll: UTC | None = None
+    interval_s: Seconds = 0.0
+    #: New entries a day, as it is estimated; what the interval is chosen by.
+    daily: float = 0.0
+    #: From the claimed publication of an entry to its reading: the median lately.
+    lateness_s: Seconds = 0.0
+    #: Since it is watched.
+    polls: int = 0
+    polls_new: int = 0
+    published: int = 0
+    edited: int = 0
+    withdrawn: int = 0
+    refused: int = 0
+    #: Polls before which entries were probably missed.
+    gaps: int = 0
+    flags: tuple[
+        Literal[
+            "silent",  # alive, and nothing new for far longer than its habit
+            "lying_validators",  # says 304 or keeps its ETag while its body changes
+            "guids_change",  # a new guid for the same entry at each fetch
+            "guids_shared",  # one guid for several entries
+            "dates_bumped",  # new dates for old entries at each fetch
+            "full_of_gaps",
+        ],
+        ...,
+    ] = ()
+    #: Where a permanent redirect leads, and how often in a row it did.
+    moved_to: str = ""
+    moved_times: int = 0
+    #: Until then a hub delivers (WebSub); None: nobody does.
+    hub_until: UTC | None = None
+    #: What was already said to the user, so that it is said once.
+    told: tuple[str, ...] = ()
+    #: Of the body that was last read.
+    etag: str = ""
+    last_modified: str = ""
+    body: str = ""
     updated: UTC

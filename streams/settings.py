@@ -148,17 +148,43 @@ class Feed(Section, frozen=True, kw_only=True):
     publisher: str = ""
     country: str = ""
     language: str = ""
-    #: Seconds between polls; 0 means the connector's default.
+    #: Seconds between polls; 0: as often as what it gives is worth.
     interval_s: Annotated[float, Meta(ge=0)] = 0.0
+    #: For the user: shown, exported, searched by.
+    tags: tuple[str, ...] = ()
+    #: Whether to read the pages that its entries link to.
+    full_text: bool = False
 
 
 class Rss(Section, frozen=True, kw_only=True):
     """The feeds, and how often they are asked."""
 
+    #: On average over all feeds: lively ones are asked more often, quiet ones less.
     interval_s: Positive = 300.0
     interval_min_s: Positive = 60.0
+    interval_max_s: Positive = 3600.0
+    #: A server's wish for fewer polls (ttl, max-age, skipHours) counts up to this.
+    hint_max_s: Positive = 3600.0
     #: Requests under way at once, over all hosts; one at a time per host.
-    parallel: Annotated[int, Meta(ge=1)] = 16
+    parallel: Annotated[int, Meta(ge=1)] = 64
+    #: Between two requests to a host.
+    host_gap_s: Annotated[float, Meta(ge=0)] = 1.0
+    #: Worker processes that parse; 0: half the cores, one at least.
+    parsers: Annotated[int, Meta(ge=0)] = 0
+    #: What a parser may take; a document that needs more is refused.
+    parser_memory_mb: Annotated[int, Meta(ge=1)] = 512
+    #: Which of several processes this is, such as 2/8; empty: the only one.
+    shard: str = ""
+    #: Folder of the bodies as fetched (WARC); empty: none are kept.
+    archive: str = ""
+    #: Days that they are kept.
+    archive_days: Positive = 30.0
+    #: The public address by which hubs (W3C WebSub) reach ``websub_listen``; empty: off.
+    websub_callback: str = ""
+    #: HOST:PORT, port 0 for any that is free.
+    websub_listen: str = "127.0.0.1:0"
+    #: What a hub is asked for.
+    websub_lease_s: Positive = 432_000.0
     feeds: tuple[Feed, ...] = ()
 
 

@@ -149,7 +149,31 @@ CURSORS = Topic(
     about="Where each source stands; a connector goes on from here.",
 )
 
-ALL = (RAW, UNIQUE, TAGGED, ITEMS, INCIDENTS, DEADLETTERS, CURSORS)
+FEEDS = Topic(
+    name="connectors.feeds",
+    key="feed id",
+    partitions=1,
+    record=records.WatchedFeed,
+    compacted=True,
+    kept_s=None,
+    max_bytes=RECORD_MAX_BYTES,
+    writers=("operator",),
+    about="Feeds that were added, paused or resumed at run time; connectors follow it.",
+)
+
+HEALTH = Topic(
+    name="connectors.health",
+    key="source id",
+    partitions=1,
+    record=records.FeedHealth,
+    compacted=True,
+    kept_s=None,
+    max_bytes=RECORD_MAX_BYTES,
+    writers=("connectors",),
+    about="How each feed does, what it was last asked, and when it is asked next.",
+)
+
+ALL = (RAW, UNIQUE, TAGGED, ITEMS, INCIDENTS, DEADLETTERS, CURSORS, FEEDS, HEALTH)
 
 
 def group(stage: str) -> str:

@@ -27,7 +27,7 @@ LOCKS = ("requirements.lock", "requirements-runtime.lock")
 OF_THE_ENVIRONMENT = {"pip", "setuptools", "wheel", "wirewatch"}
 #: Licences that let us ship what is under them, by what their names begin with.
 PERMISSIVE = re.compile(
-    r"(Apache|MIT|BSD|ISC|PSF|Python Software Foundation|MPL-2\.0"
+    r"(Apache|MIT|BSD|ISC|PSF|Python Software Foundation|CNRI-Python|MPL-[12]\.[01]"
     r"|Mozilla Public License 2\.0|Repoze Public License|0BSD|Unlicense)"
 )
 

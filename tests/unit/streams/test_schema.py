@@ -95,6 +95,8 @@ def entries() -> Iterator[Output]:
     yield events.item(item)
     yield events.incident(an_incident())
     yield events.cursor(records.Cursor(source="world", updated=NOON))
+    yield events.watched_feed(records.WatchedFeed(id="world", added=NOON))
+    yield events.feed_health(records.FeedHealth(source="world", updated=NOON))
     record = Record("items.raw", 0, 1, 0, b"example.org", b"{", ())
     yield events.dead_letter(record, stage="dedupe", kind="k", reason="r", now=NOON)
     yield events.refused_at_door(

@@ -46,6 +46,8 @@ def test_every_record_has_a_topic() -> None:
         records.Item,
         records.Incident,
         records.Cursor,
+        records.WatchedFeed,
+        records.FeedHealth,
     }
 
 
