@@ -438,7 +438,7 @@ class FeedHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: Literal["waiting", "good", "failing", "parked", "gone", "paused"] = "waiting"
     #: For a person: the last failure, or why it is parked or gone; '' when it is good.
     because: str = ""
-    #: Of the last failure (``connectors.rss.look.FailureKind``); '' when it is good.
+    #: Of the last failure (``connectors.failures.FailureKind``); '' when it is good.
     failure: str = ""
     #: Graded sum of the failures since it was good last.
     failures: float = 0.0
