@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from streams.records import Enclosure
+from connectors.rss.look import Hints
+from streams.records import Enclosure, Point
 
 
 class Entry(NamedTuple):
@@ -22,6 +23,8 @@ class Entry(NamedTuple):
     categories: tuple[str, ...] = ()
     enclosures: tuple[Enclosure, ...] = ()
     language: str = ""
+    #: Where it is set (GeoRSS); the middle of a line, box or polygon.
+    point: Point | None = None
     #: The publisher takes the entry back (RFC 6721).
     withdrawn: bool = False
 
@@ -40,3 +43,14 @@ class FeedDocument(NamedTuple):
     ident: str = ""
     #: The document ends before its markup does.
     cut_off: bool = False
+    #: How often it wants to be asked, by its elements.
+    hints: Hints = Hints()
+    #: The hub that delivers it (WebSub), and the name by which the hub knows it.
+    hub: str = ""
+    topic: str = ""
+    #: It holds all that there is: what is no longer in it was taken back (RFC 5005).
+    complete: bool = False
+    #: Where it says that it lies from now on (``itunes:new-feed-url``).
+    moved_to: str = ""
+    #: Entries beyond the cap, which were not read.
+    left_out: int = 0
