@@ -14,6 +14,7 @@ import os
 import re
 import tomllib
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -448,7 +449,7 @@ def _check(settings: Settings, where: str) -> None:
         ("feed", [feed.id or _bare(feed.url) for feed in settings.rss.feeds]),
         ("station", [station.id for station in settings.radio.stations]),
     ):
-        if twice := sorted({one for one in ids if ids.count(one) > 1}):
+        if twice := sorted(one for one, n in Counter(ids).items() if n > 1):
             raise SettingsError(
                 f"{where}: two {kind}s are called {twice[0].partition('?')[0]!r}"
             )
