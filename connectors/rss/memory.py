@@ -63,3 +63,22 @@ def _unpacked(memory: str) -> dict[str, str]:
     return {
         memory[at : at + DIGITS]: memory[at + DIGITS : at + 2 * DIGITS] for at in starts
     }
+
+
+def as_text(memory: bytes) -> str:
+    """Return *memory* as a cursor on the topic holds it."""
+    return memory.hex()
+
+
+def as_bytes(text: str) -> bytes:
+    """Return the memory in *text*; none if it is not one."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
+
+
+def with_items(memory: bytes, items: Sequence[RawItem]) -> bytes:
+    """Return *memory* with *items* in it."""
+    now = _unpacked(as_text(memory)) | {_name(item): _content(item) for item in items}
+    return as_bytes(_packed(now))
