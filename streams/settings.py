@@ -467,12 +467,8 @@ def _faults(settings: Settings) -> Iterator[str]:
     """Yield what is wrong within a source: whose, which key, what is expected."""
     for at, feed in enumerate(settings.rss.feeds):
         whose = f"feed {feed.id!r}" if feed.id else f"rss.feeds[{at}]"
-        if not _is_web_address(feed.url):
-            yield (
-                f"{whose}: url must be an http or https address with a host, such as "
-                "https://example.org/feed.xml"
-            )
-        yield from _faults_of_hints(feed, whose)
+        if fault := fault_of(feed):
+            yield f"{whose}: {fault}"
     for station in settings.radio.stations:
         whose = f"station {station.id!r}"
         if station.name_pattern and not _is_time_pattern(station.name_pattern):
@@ -480,14 +476,26 @@ def _faults(settings: Settings) -> Iterator[str]:
                 f"{whose}: name_pattern must be a strptime pattern, such as "
                 "%Y-%m-%d_%H%M"
             )
-        yield from _faults_of_hints(station, whose)
+        if fault := _fault_of_hints(station):
+            yield f"{whose}: {fault}"
 
 
-def _faults_of_hints(source: Feed | Station, whose: str) -> Iterator[str]:
+def fault_of(feed: Feed) -> str:
+    """Return which of *feed*'s values cannot be, and what is expected; '' if none."""
+    if not _is_web_address(feed.url):
+        return (
+            "url must be an http or https address with a host, such as "
+            "https://example.org/feed.xml"
+        )
+    return _fault_of_hints(feed)
+
+
+def _fault_of_hints(source: Feed | Station) -> str:
     if source.language and not LANGUAGE.fullmatch(source.language):
-        yield f"{whose}: language must be a BCP 47 tag, such as fr, ha or pt-BR"
+        return "language must be a BCP 47 tag, such as fr, ha or pt-BR"
     if source.country and not COUNTRY.fullmatch(source.country):
-        yield f"{whose}: country must be two letters (ISO 3166-1), such as ML or NE"
+        return "country must be two letters (ISO 3166-1), such as ML or NE"
+    return ""
 
 
 def _is_web_address(url: str) -> bool:

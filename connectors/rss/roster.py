@@ -8,7 +8,6 @@ topic ``connectors.feeds`` is asked for its end. Both are cheap enough to ask ea
 from __future__ import annotations
 
 import asyncio
-import re
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -19,8 +18,9 @@ import msgspec
 import structlog
 
 from connectors.face import pause
+from connectors.rss.lists import holds_credentials
 from connectors.rss.subscription import subscription
-from connectors.urls import HIDDEN, canonical, public_url
+from connectors.urls import canonical
 from streams import settings as configuration
 from streams.errors import RecordError, SettingsError, TransientError
 from streams.events import decode
@@ -32,7 +32,6 @@ from streams.topics import FEEDS
 
 #: Between two looks; a change of the file counts at the second look that sees it.
 LOOK_S = 0.5
-_USER = re.compile(r"[^/]*//[^/?#]*@")
 
 _log = structlog.get_logger()
 
@@ -232,11 +231,6 @@ def twins(rolled: Mapping[str, Rolled]) -> list[tuple[str, ...]]:
         if not one.paused:
             groups[canonical(one.feed.url) or one.feed.url].append(ident)
     return [tuple(group) for group in groups.values() if len(group) > 1]
-
-
-def holds_credentials(url: str) -> bool:
-    """Whether *url* has a user, a password or a token in it."""
-    return bool(_USER.match(url)) or public_url(url).count(HIDDEN) > url.count(HIDDEN)
 
 
 def _usable(record: WatchedFeed, ident: str) -> WatchedFeed:
