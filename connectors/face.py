@@ -1,8 +1,9 @@
 """What every connector has in common: how it is run, asked, and how it publishes.
 
 A connector reads its sources, turns what they give into :class:`~streams.records.RawItem`
-and appends it to ``items.raw``. Only when the log has acknowledged the items does it
-append its cursor: a crash in between repeats items (dedupe knows them), never skips one.
+and appends it to ``items.raw``. Its cursor is stored with the items where an append is
+whole or not at all, else after them: a crash in between repeats items (dedupe knows
+them), never skips one.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from streams.records import Cursor, RawItem
 from streams.topics import CURSORS, RAW_MAX_BYTES
 
 
-#: Records of one append: small enough that a broken connection repeats little.
+#: Records of one append, beside a cursor: small enough that a broken connection repeats little.
 APPEND_MAX_RECORDS = 200
 RETRY_FIRST_S = 0.25
 RETRY_MAX_S = 30.0
@@ -69,6 +70,17 @@ class SourceStatus(NamedTuple):
     refusals: Mapping[str, int] = MappingProxyType({})
     #: When it is looked at next; long past while a look hangs. None: not before long.
     due: datetime | None = None
+
+
+class Appending(Protocol):
+    """What :func:`publish` needs of a log."""
+
+    @property
+    def atomic(self) -> bool:
+        """See :class:`streams.log.face.Log`."""
+
+    async def append(self, outputs: Sequence[Output]) -> list[Position]:
+        """See :class:`streams.log.face.Log`."""
 
 
 class Connector(Protocol):
@@ -127,7 +139,7 @@ async def load_cursors(log: Log) -> dict[str, Cursor]:
 
 
 async def publish(
-    log: Log,
+    log: Appending,
     items: Sequence[RawItem],
     *,
     stage: str,
@@ -136,7 +148,9 @@ async def publish(
     refused: Sequence[Refused] = (),
     raising: tuple[type[TransientError], ...] = (),
 ) -> Published:
-    """Append *items* and dead letters for *refused*, then *cursor*.
+    """Append *items* and dead letters for *refused*, and *cursor*.
+
+    The cursor goes into the last append where the log is atomic, else after everything.
 
     Items over the size limit join the refused. While the log cannot take them
     (TransientError) it waits and repeats, for ever, until *stop* is set; of those
@@ -149,14 +163,20 @@ async def publish(
     everything_refused = (*refused, *at_door)
     outputs = [entry for entry in entries if isinstance(entry, Output)]
     outputs += [dead_letter_for(one, stage) for one in everything_refused]
+    batches = [
+        outputs[first : first + APPEND_MAX_RECORDS]
+        for first in range(0, len(outputs), APPEND_MAX_RECORDS)
+    ]
+    if cursor is not None:
+        if not (log.atomic and batches):
+            batches.append([])
+        batches[-1].append(cursor_entry(cursor))
     stored: list[Position] = []
-    for first in range(0, len(outputs), APPEND_MAX_RECORDS):
-        some = await append(outputs[first : first + APPEND_MAX_RECORDS])
+    for batch in batches:
+        some = await append(batch)
         if some is None:
             return Published((), everything_refused, complete=False)
         stored += some
-    if cursor is not None and await append([cursor_entry(cursor)]) is None:
-        return Published((), everything_refused, complete=False)
     places = iter(stored)
     positions = tuple(
         next(places) if isinstance(entry, Output) else None for entry in entries
@@ -284,7 +304,7 @@ def _entry(item: RawItem) -> Output | Refused:
 
 
 async def _append(
-    log: Log,
+    log: Appending,
     outputs: Sequence[Output],
     *,
     stop: asyncio.Event,

@@ -31,6 +31,9 @@ class EmbeddedLog:
     part in the group commit, and ring the worker's bell.
     """
 
+    #: An append is a transaction.
+    atomic = True
+
     def __init__(
         self, folder: Path, settings: EmbeddedLogSettings, *, prefix: str = ""
     ) -> None:

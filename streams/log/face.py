@@ -105,6 +105,10 @@ class Log(Protocol):
     :class:`~streams.errors.TopicMismatchError` when a topic does not exist.
     """
 
+    @property
+    def atomic(self) -> bool:
+        """Whether what one append stores is stored whole or not at all."""
+
     async def __aenter__(self) -> Self:
         """Open it."""
 

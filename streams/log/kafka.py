@@ -299,6 +299,9 @@ class KafkaLog:
     request time-outs.
     """
 
+    #: Partitions store on their own, and one may fail.
+    atomic = False
+
     def __init__(self, settings: Kafka, *, prefix: str = "") -> None:
         self._settings = settings
         self._prefix = prefix
