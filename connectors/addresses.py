@@ -6,6 +6,9 @@ neither DNS rebinding nor an odd spelling (``127.1``, ``0x7f000001``) gets aroun
 
 from __future__ import annotations
 
+import re
+
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 
@@ -13,6 +16,33 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 #: IPv4 inside IPv6 (RFC 6052 section 2.1).
 NAT64 = IPv6Network("64:ff9b::/96")
+
+_PATTERN = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(\d+))?|([0-9a-f:.]*)")
+
+
+class PrivateHosts:
+    """The hosts whose addresses may be private: ``http.allow_private``.
+
+    Each is a name or an address, ``*.`` before a name for all names under it, with or
+    without a port (``127.0.0.1:8080``, ``[::1]:8080``, ``*.intranet.example``).
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._hosts: set[tuple[str, str]] = set()
+        for pattern in patterns:
+            if match := _PATTERN.fullmatch(pattern.strip().lower()):
+                host, port, bare = match.groups("")
+                self._hosts.add(((bare or host).strip("[]").rstrip("."), port))
+
+    def holds(self, host: str, port: int) -> bool:
+        """Return whether *host* (an IPv6 address without brackets) may be private."""
+        if not self._hosts:
+            return False
+        name = host.lower().rstrip(".")
+        labels = [] if ":" in name else name.split(".")
+        names = [name]
+        names += ["*." + ".".join(labels[at:]) for at in range(1, len(labels))]
+        return any((one, p) in self._hosts for one in names for p in ("", str(port)))
 
 
 def is_public(address: str) -> bool:

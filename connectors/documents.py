@@ -25,7 +25,13 @@ import msgspec
 
 from connectors import jsonlines
 from connectors.face import OVERSIZE, Refused
-from connectors.http import Document, HttpClient, NotModified
+from connectors.http import (
+    Document,
+    FetchFailedError,
+    FetchRefusedError,
+    HttpClient,
+    NotModified,
+)
 from connectors.identities import GIVEN, file_name, file_time
 from connectors.radio import detect
 from connectors.radio.items import read as read_transcript
@@ -38,7 +44,6 @@ from streams.errors import (
     FatalError,
     PoolCallError,
     SourceError,
-    SourceUnavailableError,
 )
 from streams.pool import Pool
 from streams.records import RawItem, Source
@@ -128,7 +133,7 @@ class _Reader:
         shown = public_url(url)
         try:
             answer = await self._http.get(url)
-        except (SourceError, SourceUnavailableError) as error:
+        except (FetchFailedError, FetchRefusedError) as error:
             yield Refused(shown, UNREACHABLE, str(error))
             return
         assert not isinstance(answer, NotModified), "no validators were sent"

@@ -3,48 +3,85 @@
 What a feed, a page or a redirect names is hostile input: it may point into our own
 network, never end, or unpack to gigabytes. Limits: http and https only, public addresses
 only (judged at connect time, at each redirect, unless the host is in
-``http.allow_private``), 10 redirects, the whole answer within ``http.timeout_s``, its body
-as decompressed within ``http.size_max_mb``, 128 header fields of 8 kB. No proxy and no
-credentials from the environment, no cookies. Errors never show credentials.
+``http.allow_private``), 10 redirects, the whole answer within ``http.timeout_s`` and its
+body no slower than :data:`RATE_LEAST`, its body as decompressed within
+``http.size_max_mb``, 128 header fields of 8 kB. No proxy and no credentials from the
+environment, no cookies. Errors never show credentials.
 """
 
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import errno
 import socket
+import ssl
 
-from datetime import datetime
+from collections.abc import Mapping
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import aiohttp
 
+from aiohttp.abc import AbstractResolver
 from aiohttp.connector import AddrInfoType
+from aiohttp.http_exceptions import TransferEncodingError
 from yarl import URL
 
-from connectors.addresses import is_public
+from connectors.addresses import PrivateHosts, is_public
 from connectors.decompression import ACCEPTED, BoundedBody
+from connectors.failures import (
+    FailureKind,
+    FetchFailedError,
+    FetchRefusedError,
+    fetch_error,
+)
+from connectors.headers import links, max_age_s, retry_after_s
 from connectors.resolver import DaemonResolver
-from connectors.urls import public_url
+from connectors.urls import public_url, secrets_of
 from streams import clock
-from streams.errors import SourceError, SourceUnavailableError
 from streams.settings import Http
 
 
+__all__ = [
+    "Document",
+    "FetchFailedError",
+    "FetchRefusedError",
+    "HttpClient",
+    "NotModified",
+]
+
 REDIRECTS_MAX = 10
-#: Longer pleas for patience are taken for this one.
-RETRY_AFTER_MAX_S = 86_400.0
+#: Connections at once, if the caller does not say how many.
+PARALLEL = 100
+#: A host that does not take the connection by then is taken for absent.
+CONNECT_MAX_S = 10.0
+#: From the head on a body has so long, and a second more for each so many bytes of it.
+BODY_GRACE_S = 5.0
+RATE_LEAST = 1_000
+#: For the next feed of the same host; ten times as many open connections is too many.
+KEEP_ALIVE_S = 3.0
+#: A validator is kept for each feed: longer ones are not taken.
+VALIDATOR_MAX = 1_024
 
 _NOT_MODIFIED = 304
+_PERMANENT = frozenset({301, 308})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-#: Too early, too many, time-outs: our request may be right at another time.
-_PASSING = frozenset({408, 425, 429})
+#: Those that a request with a body may follow with its body.
+_SAME_METHOD = frozenset({307, 308})
+_COOKIES = frozenset({"set-cookie", "set-cookie2"})
+_UNASKABLE = "not an address that can be asked"
 
 
 class NotModified(NamedTuple):
     """The server says that what we have is what it has."""
+
+    #: As it says now, or as they were sent.
+    etag: str
+    last_modified: str
+    #: How long the answer holds: asking earlier is of no use.
+    max_age_s: float
+    #: Where permanent redirects (301, 308) alone lead; '' where none do.
+    moved_to: str
 
 
 class Document(NamedTuple):
@@ -57,14 +94,18 @@ class Document(NamedTuple):
     content_language: str
     etag: str
     last_modified: str
-
-
-class SlowDownError(SourceUnavailableError):
-    """The server asks for a pause of ``retry_after_s`` (0: it does not say how long)."""
-
-    def __init__(self, message: str, retry_after_s: float) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+    #: How long the answer holds: asking earlier is of no use.
+    max_age_s: float = 0.0
+    #: Where permanent redirects (301, 308) alone lead; '' where none do, where they
+    #: lead from the public into our own network or from https to http, and where the
+    #: address holds a credential.
+    moved_to: str = ""
+    #: Who tells of changes, and of what (Link: rel=hub, rel=self); '' for none.
+    hub: str = ""
+    topic: str = ""
+    status: int = 200
+    #: As received, but for cookies and what repeats a credential of the address.
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class AddressRefusedError(OSError):
@@ -75,12 +116,24 @@ class AddressRefusedError(OSError):
 
 
 class HttpClient:
-    """Use as an async context manager; one a process is enough."""
+    """Use as an async context manager; one a process is enough.
 
-    def __init__(self, settings: Http) -> None:
+    ``parallel`` requests are under way at once; others wait, and their time runs only
+    when it is their turn.
+    """
+
+    def __init__(
+        self,
+        settings: Http,
+        *,
+        parallel: int = PARALLEL,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
         self._settings = settings
         self._size_max = round(settings.size_max_mb * 1_000_000)
-        self._private = {host.lower() for host in settings.allow_private}
+        self._private = PrivateHosts(settings.allow_private)
+        self._room = asyncio.Semaphore(parallel)
+        self._resolver = resolver or DaemonResolver()
 
     async def __aenter__(self) -> Self:
         self._guarded = self._session(_public_socket)
@@ -95,83 +148,133 @@ class HttpClient:
     ) -> None:
         await self._guarded.close()
         await self._open.close()
+        await self._resolver.close()
 
     async def get(
         self, url: str, *, etag: str = "", last_modified: str = ""
     ) -> NotModified | Document:
         """Return the document at *url*, or NotModified if the validators still hold.
 
-        Raises SourceUnavailableError (trying later may help: SlowDownError when the
-        server says so) and SourceError (it will not: too large, refused, 4xx).
+        Raises FetchFailedError (asking later may help) and FetchRefusedError (it will
+        not: too large, not public, 4xx), with the failure's kind.
         """
-        headers = {"If-None-Match": etag, "If-Modified-Since": last_modified}
-        shown = public_url(url)
-        try:
-            async with asyncio.timeout(self._settings.timeout_s):
-                return await self._follow(url, {k: v for k, v in headers.items() if v})
-        except TimeoutError:
-            raise SourceUnavailableError(
-                f"{shown}: no whole answer within {self._settings.timeout_s:g} s"
-            ) from None
-        except SlowDownError as error:
-            raise SlowDownError(f"{shown}: {error}", error.retry_after_s) from None
-        except SourceUnavailableError as error:
-            raise SourceUnavailableError(f"{shown}: {error}") from None
-        except SourceError as error:
-            raise SourceError(f"{shown}: {error}") from None
-        # Their messages may hold the address with its credentials: neither text nor
-        # chain goes on from here.
-        except (aiohttp.ClientError, OSError) as error:
-            raise _judged(error, shown) from None
-        except ValueError:
-            raise SourceError(f"{shown}: not an address that can be asked") from None
+        sent = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+        return await self._ask(
+            _Way(url), {name: value for name, value in sent.items() if value}
+        )
+
+    async def post(self, url: str, form: Mapping[str, str]) -> Document:
+        """Return what *url* answers to *form*; raises as :meth:`get` does."""
+        answer = await self._ask(_Way(url, form), {})
+        assert isinstance(answer, Document), "a 304 that was not asked for is a failure"
+        return answer
+
+    async def _ask(self, way: _Way, headers: dict[str, str]) -> NotModified | Document:
+        timeout_s = self._settings.timeout_s
+        async with self._room:
+            try:
+                async with asyncio.timeout(timeout_s) as limit:
+                    return await self._follow(way, headers, limit)
+            except TimeoutError as error:
+                raise way.failed("timeout", _waited_for(error, timeout_s)) from None
+            except (FetchFailedError, FetchRefusedError) as error:
+                failure = error.failure
+                message = way.told(failure.message)
+                raise type(error)(failure._replace(message=message)) from None
+            # Their messages may hold the address with its credentials: neither text nor
+            # chain goes on from here.
+            except (aiohttp.ClientError, OSError) as error:
+                raise way.failed(*_judged(error)) from None
+            except ValueError:
+                raise way.failed("forbidden", _UNASKABLE) from None
 
     async def _follow(
-        self, url: str, headers: dict[str, str]
+        self, way: _Way, headers: dict[str, str], limit: asyncio.Timeout
     ) -> NotModified | Document:
-        at = URL(url)
-        for _ in range(REDIRECTS_MAX + 1):
-            if at.scheme not in {"http", "https"} or not at.host:
-                raise SourceError(
-                    f"only http and https are followed, not {at.scheme!r}"
-                )
-            session = self._open if at.host.lower() in self._private else self._guarded
-            async with session.get(
-                at, headers=headers, allow_redirects=False
+        way.start(self._private)
+        while True:
+            session = self._open if way.private else self._guarded
+            async with session.request(
+                "GET" if way.form is None else "POST",
+                way.at,
+                headers=headers,
+                data=way.form,
+                allow_redirects=False,
             ) as answer:
-                if answer.status not in _REDIRECTS or "Location" not in answer.headers:
-                    return await self._read(answer)
-                at = _next(at, answer.headers["Location"])
-        raise SourceError(f"more than {REDIRECTS_MAX} redirects")
+                if answer.status not in _REDIRECTS:
+                    return await self._read(answer, way, headers, limit)
+                way.turn(answer.status, answer.headers.get("Location", ""))
 
-    async def _read(self, answer: aiohttp.ClientResponse) -> NotModified | Document:
-        if answer.status == _NOT_MODIFIED:
-            return NotModified()
-        if answer.status in _PASSING or answer.status >= 500:  # noqa: PLR2004 - RFC 9110
-            raise SlowDownError(
-                f"the server answers {answer.status}",
-                _seconds(answer.headers.get("Retry-After", ""), clock.now()),
+    async def _read(
+        self,
+        answer: aiohttp.ClientResponse,
+        way: _Way,
+        sent: dict[str, str],
+        limit: asyncio.Timeout,
+    ) -> NotModified | Document:
+        now = clock.now()
+        if answer.status == _NOT_MODIFIED and sent:
+            etag, last_modified = (
+                _field(answer, "ETag"),
+                _field(answer, "Last-Modified"),
             )
-        if not answer.ok:
-            raise SourceError(f"the server answers {answer.status}")
-        body = BoundedBody(answer.headers.get("Content-Encoding", ""), self._size_max)
-        async for chunk in answer.content.iter_any():
-            body.feed(chunk)
+            return NotModified(
+                etag=etag or sent.get("If-None-Match", ""),
+                last_modified=last_modified or sent.get("If-Modified-Since", ""),
+                max_age_s=max_age_s(answer.headers, now),
+                moved_to=way.moved_to(),
+            )
+        if not 200 <= answer.status < 300:  # noqa: PLR2004 - RFC 9110 section 15.3
+            patience_s = retry_after_s(answer.headers.get("Retry-After", ""), now)
+            raise fetch_error(
+                _kind(answer.status, asks_for_patience="Retry-After" in answer.headers),
+                f"the server answers {answer.status}",
+                status=answer.status,
+                retry_after_s=patience_s,
+            )
+        body = await self._body(answer, limit)
+        hub, topic = links(answer.headers.getall("Link", ()), str(answer.url))
         return Document(
-            body=body.finish(),
+            body=body,
             url=public_url(str(answer.url)),
             content_type=_field(answer, "Content-Type"),
             content_language=_field(answer, "Content-Language"),
             etag=_field(answer, "ETag"),
             last_modified=_field(answer, "Last-Modified"),
+            max_age_s=max_age_s(answer.headers, now),
+            moved_to=way.moved_to(),
+            hub=hub,
+            topic=topic,
+            status=answer.status,
+            headers=way.kept(answer),
         )
+
+    async def _body(
+        self, answer: aiohttp.ClientResponse, limit: asyncio.Timeout
+    ) -> bytes:
+        body = BoundedBody(answer.headers.get("Content-Encoding", ""), self._size_max)
+        body.expect(answer.content_length or 0)
+        clock_s = asyncio.get_running_loop().time
+        end_s, grace_ends_s = limit.when(), clock_s() + BODY_GRACE_S
+        assert end_s is not None, "it was given"
+        received = 0
+        limit.reschedule(min(end_s, grace_ends_s))
+        async for chunk in answer.content.iter_any():
+            body.feed(chunk)
+            received += len(chunk)
+            limit.reschedule(min(end_s, grace_ends_s + received / RATE_LEAST))
+        return body.finish()
 
     def _session(
         self, socket_factory: aiohttp.SocketFactoryType
     ) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=DaemonResolver(), socket_factory=socket_factory
+                resolver=self._resolver,
+                use_dns_cache=False,  # the resolver has one
+                socket_factory=socket_factory,
+                limit=0,  # the room has one
+                keepalive_timeout=KEEP_ALIVE_S,
             ),
             headers={
                 "User-Agent": self._settings.user_agent,
@@ -181,9 +284,93 @@ class HttpClient:
             },
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=self._settings.timeout_s),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_MAX_S),
             trust_env=False,
         )
+
+
+class _Way:
+    """From the address that was asked to the one that answers."""
+
+    def __init__(self, url: str, form: Mapping[str, str] | None = None) -> None:
+        self.url = url
+        self.form = form
+        self.private = False
+        self._seen: set[URL] = set()
+        self._permanent = True
+
+    def start(self, private: PrivateHosts) -> None:
+        """Judge the first address. Raises as :meth:`turn` does; ValueError too."""
+        self._allowed = private
+        self.at = URL(self.url)
+        self._enter()
+        self._began_private, self._began_safe = self.private, self.at.scheme == "https"
+
+    def turn(self, status: int, location: str) -> None:
+        """Go where a redirect leads. Raises FetchRefusedError; ValueError for no URL."""
+        if not location:
+            raise fetch_error(
+                "redirects",
+                f"the server answers {status}, and not where to",
+                status=status,
+            )
+        if self.form is not None and status not in _SAME_METHOD:
+            raise fetch_error(
+                "redirects", f"the server answers {status} to a form", status=status
+            )
+        if len(self._seen) > REDIRECTS_MAX:
+            raise fetch_error(
+                "redirects", f"more than {REDIRECTS_MAX} redirects", status=status
+            )
+        self._permanent = self._permanent and status in _PERMANENT
+        self.at = _next(self.at, location)
+        self._enter()
+
+    def moved_to(self) -> str:
+        """Return where permanent redirects alone led, if that may be remembered."""
+        new = str(self.at)
+        if len(self._seen) == 1 or not self._permanent or public_url(new) != new:
+            return ""
+        if self.private and not self._began_private:
+            return ""
+        if self._began_safe and self.at.scheme != "https":
+            return ""
+        return new
+
+    def kept(self, answer: aiohttp.ClientResponse) -> tuple[tuple[str, str], ...]:
+        """Return the header but for what is nobody else's business."""
+        secrets = secrets_of(self.url) | secrets_of(str(self.at))
+        return tuple(
+            (name, value)
+            for name, value in answer.headers.items()
+            if name.lower() not in _COOKIES
+            and not any(secret in value for secret in secrets)
+        )
+
+    def told(self, message: str) -> str:
+        """Return *message* with the address before it, and where that led."""
+        shown = public_url(self.url)
+        if len(self._seen) > 1:
+            return f"{shown}: it leads to {public_url(str(self.at))}: {message}"
+        return f"{shown}: {message}"
+
+    def failed(
+        self, kind: FailureKind, message: str
+    ) -> FetchFailedError | FetchRefusedError:
+        """Return the error for *message* about this way."""
+        return fetch_error(kind, self.told(message))
+
+    def _enter(self) -> None:
+        if self.at in self._seen:
+            raise fetch_error("redirects", "it redirects in a circle")
+        self._seen.add(self.at)
+        host = self.at.host
+        if self.at.scheme not in {"http", "https"} or not host:
+            raise fetch_error(
+                "forbidden",
+                f"only http and https are followed, not {self.at.scheme[:20]!r}",
+            )
+        self.private = self._allowed.holds(host, self.at.port or 0)
 
 
 def _public_socket(info: AddrInfoType) -> socket.socket:
@@ -200,9 +387,10 @@ def _any_socket(info: AddrInfoType) -> socket.socket:
 
 
 def _field(answer: aiohttp.ClientResponse, name: str) -> str:
-    """Return a header; '' where there is none, or none that can be sent again."""
+    """Return a header, an opaque text; '' where there is none that can be sent again."""
     value = answer.headers.get(name, "")
-    return value if value.isascii() and value.isprintable() else ""
+    fit = value.isascii() and value.isprintable() and len(value) <= VALIDATOR_MAX
+    return value if fit else ""
 
 
 def _next(at: URL, location: str) -> URL:
@@ -214,34 +402,61 @@ def _next(at: URL, location: str) -> URL:
     return target
 
 
-def _judged(
-    error: aiohttp.ClientError | OSError, shown: str
-) -> SourceError | SourceUnavailableError:
-    if isinstance(error, aiohttp.InvalidURL):
-        return SourceError(f"{shown}: not an address that can be asked")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        if isinstance(error.os_error, AddressRefusedError):
-            return SourceError(
-                f"{shown}: it leads to an address that is not public; if that is right, "
+def _kind(status: int, *, asks_for_patience: bool) -> FailureKind:
+    """Return what a status that is no success means (RFC 9110 section 15)."""
+    match status:
+        case 404:
+            return "not_found"
+        case 410:
+            return "gone"
+        case 408:
+            return "timeout"
+        case 425 | 429:
+            return "slow_down"
+        case 503 if asks_for_patience:
+            return "slow_down"
+    return "client" if 400 <= status < 500 else "server"  # noqa: PLR2004
+
+
+def _judged(  # noqa: PLR0911 - a table
+    error: aiohttp.ClientError | OSError,
+) -> tuple[FailureKind, str]:
+    """Return what an error of the library is, without its own words on addresses."""
+    match error:
+        case aiohttp.InvalidURL():
+            return "forbidden", _UNASKABLE
+        case aiohttp.ClientConnectorDNSError():
+            return "dns", f"its name has no address: {_cause(error.os_error)}"
+        case ssl.SSLCertVerificationError() | aiohttp.ClientConnectorCertificateError():
+            return "tls", f"its certificate is not valid: {_certificate(error)}"
+        case ssl.SSLError() | aiohttp.ClientSSLError():
+            return "tls", "no encrypted connection can be agreed on"
+        case aiohttp.ClientConnectorError(os_error=AddressRefusedError()):
+            return "forbidden", (
+                "it leads to an address that is not public; if that is right, "
                 "add the host to http.allow_private"
             )
-        cause = error.os_error.strerror or type(error.os_error).__name__
-        return SourceUnavailableError(f"{shown}: no connection: {cause}")
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return SourceUnavailableError(f"{shown}: the answer was cut short")
-    return SourceUnavailableError(f"{shown}: {type(error).__name__}")
+        case aiohttp.ClientConnectorError():
+            return "connection", f"no connection: {_cause(error.os_error)}"
+        case aiohttp.ClientResponseError():
+            return "server", "its answer is not HTTP, or its header is too large"
+        case aiohttp.ClientPayloadError(__cause__=TransferEncodingError()):
+            return "server", "its answer is not HTTP: the chunks are malformed"
+        case aiohttp.ClientPayloadError():
+            return "connection", "the answer was cut short"
+    return "connection", f"the connection broke: {_cause(error)}"
 
 
-def _seconds(retry_after: str, now: datetime) -> float:
-    """Return the pause that a Retry-After header asks for (RFC 9110 section 10.2.3)."""
-    if retry_after.strip().isdecimal():
-        seconds = float(retry_after)
-    else:
-        try:
-            until = email.utils.parsedate_to_datetime(retry_after)
-        except (ValueError, OverflowError):
-            return 0.0
-        if until.tzinfo is None:
-            return 0.0
-        seconds = (until - now).total_seconds()
-    return min(max(seconds, 0.0), RETRY_AFTER_MAX_S)
+def _cause(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _certificate(error: BaseException) -> str:
+    inner = getattr(error, "certificate_error", error)
+    return str(getattr(inner, "verify_message", "")) or type(inner).__name__
+
+
+def _waited_for(error: TimeoutError, timeout_s: float) -> str:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return f"no connection within {CONNECT_MAX_S:g} s"
+    return f"no whole answer within {timeout_s:g} s, or too little of it at a time"

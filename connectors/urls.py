@@ -53,6 +53,19 @@ def public_url(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
 
 
+def secrets_of(url: str) -> frozenset[str]:
+    """Return what :func:`public_url` leaves out, as it is written and as it is meant."""
+    parts = _split(url)
+    if parts is None:
+        return frozenset()
+    found = [parts.netloc.rpartition("@")[0].partition(":")[2]]
+    for pair in parts.query.split("&"):
+        name, _, value = pair.partition("=")
+        if SECRET.fullmatch(unquote(name)):
+            found.append(value)
+    return frozenset(filter(None, (*found, *map(unquote, found))))
+
+
 def canonical(url: str) -> str:
     """Return the form that all addresses of the same page have; '' if it is no page.
 

@@ -25,7 +25,7 @@ from connectors.face import (
     publish,
     until_stopped,
 )
-from connectors.http import Document, HttpClient, NotModified, SlowDownError
+from connectors.http import Document, FetchFailedError, HttpClient, NotModified
 from connectors.rss.items import FeedItems, read
 from connectors.rss.memory import sift
 from connectors.rss.schedule import FIRST_SPREAD_S, delay_s
@@ -180,7 +180,9 @@ class RssConnector:
                 failures=watched.failures,
                 error=watched.last_error,
             )
-            return error.retry_after_s if isinstance(error, SlowDownError) else 0.0
+            if isinstance(error, FetchFailedError):
+                return error.failure.retry_after_s
+            return 0.0
         watched.looks["new" if watched.state == "fresh" else "unchanged"] += 1
         watched.failures, watched.last_error = 0, ""
         watched.last_good = clock.now()

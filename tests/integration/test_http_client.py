@@ -12,7 +12,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from connectors.http import Document, HttpClient, NotModified, SlowDownError
+from connectors.http import (
+    Document,
+    FetchFailedError,
+    HttpClient,
+    NotModified,
+)
 from streams.errors import SourceError, SourceUnavailableError
 from streams.settings import Http
 
@@ -215,9 +220,9 @@ async def test_a_server_that_asks_for_patience_is_heard() -> None:
         return web.Response(status=503, headers={"Retry-After": "120"})
 
     async with server(busy=busy) as at, HttpClient(ALLOWED) as http:
-        with pytest.raises(SlowDownError, match="answers 503") as caught:
+        with pytest.raises(FetchFailedError, match="answers 503") as caught:
             await http.get(f"{at}/busy")
-        assert caught.value.retry_after_s == 120
+        assert caught.value.failure.retry_after_s == 120
 
 
 async def test_nobody_at_home_is_a_passing_fault() -> None:
@@ -251,7 +256,7 @@ async def test_a_plea_that_makes_no_sense_is_still_a_plea(retry_after: str) -> N
         return web.Response(status=429, headers={"Retry-After": retry_after})
 
     async with server(busy=busy) as at, HttpClient(ALLOWED) as http:
-        with pytest.raises(SlowDownError, match="answers 429"):
+        with pytest.raises(FetchFailedError, match="answers 429"):
             await http.get(f"{at}/busy")
 
 
