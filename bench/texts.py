@@ -15,7 +15,7 @@ BODY_CHARS = 1100
 #: One item in so many is sent a second time, as feeds do.
 REPEAT_EVERY = 5
 
-_SENTENCES: dict[str, tuple[str, ...]] = {
+SENTENCES: dict[str, tuple[str, ...]] = {
     "en": (
         "Gunmen attacked a fuel convoy on the road to the border and killed drivers.",
         "The ministry of trade said that prices of cereals had hardly changed.",
@@ -54,7 +54,7 @@ _SENTENCES: dict[str, tuple[str, ...]] = {
 def items(count: int, *, seed: int = 1, first: int = 0) -> Iterator[RawItem]:
     """Yield *count* items, every fifth one a repetition of an earlier one."""
     rng = random.Random(seed)
-    languages = sorted(_SENTENCES)
+    languages = sorted(SENTENCES)
     earlier: list[RawItem] = []
     for number in range(first, first + count):
         if earlier and number % REPEAT_EVERY == 0:
@@ -68,7 +68,7 @@ def items(count: int, *, seed: int = 1, first: int = 0) -> Iterator[RawItem]:
 
 
 def _item(number: int, language: str, rng: random.Random) -> RawItem:
-    sentences = _SENTENCES[language]
+    sentences = SENTENCES[language]
     body = [f"{rng.choice(sentences)} ({number})"]
     while sum(map(len, body)) < BODY_CHARS:
         body.append(rng.choice(sentences))
