@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple, TypeVar, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -47,6 +47,7 @@ from streams.topics import (
 
 #: What RFC 3986 allows in a path beside letters and digits; the rest is escaped.
 URI_SAFE = "/:@!$&'()*+,;=~"
+_URI = "/wirewatch/"
 
 ORIGIN = "ww_origin"
 #: The name of the replay that wrote a record, or that it follows from: it is no news.
@@ -299,9 +300,14 @@ def _cloudevent(
     )
 
 
+def named_source(record: Record) -> str:
+    """Return the source that the headers of *record* name, without decoding its value."""
+    return unquote(record.header("ce_source").removeprefix(_URI))
+
+
 @lru_cache(maxsize=10_000)
 def _uri(source: str) -> bytes:
-    return f"/wirewatch/{quote(source, safe=URI_SAFE, errors='replace')}".encode()
+    return f"{_URI}{quote(source, safe=URI_SAFE, errors='replace')}".encode()
 
 
 def _labels(item: TaggedItem) -> Headers:
