@@ -277,7 +277,7 @@ class HttpClient:
                 keepalive_timeout=KEEP_ALIVE_S,
             ),
             headers={
-                "User-Agent": self._settings.user_agent,
+                "User-Agent": _user_agent(self._settings),
                 "Accept-Encoding": ACCEPTED,
                 "Accept": "application/atom+xml, application/rss+xml, "
                 "application/feed+json, application/xml;q=0.9, */*;q=0.8",
@@ -371,6 +371,12 @@ class _Way:
                 f"only http and https are followed, not {self.at.scheme[:20]!r}",
             )
         self.private = self._allowed.holds(host, self.at.port or 0)
+
+
+def _user_agent(settings: Http) -> str:
+    """Return who we are, and where to complain (RFC 9110 section 10.1.5)."""
+    contact = f" (+{settings.contact})" if settings.contact else ""
+    return f"{settings.user_agent}{contact}"
 
 
 def _public_socket(info: AddrInfoType) -> socket.socket:

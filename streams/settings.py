@@ -38,6 +38,11 @@ ENV_OF_COMMAND = frozenset({"WIREWATCH_CONFIG"})
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
 #: ISO 3166-1 alpha-2.
 COUNTRY = re.compile(r"[a-z]{2}", re.ASCII | re.IGNORECASE)
+#: A name, an address, or all names under a name; with or without a port.
+PRIVATE_HOST = re.compile(
+    r"(?:(?:\*\.)?[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?|[0-9a-f:.]+",
+    re.ASCII | re.IGNORECASE,
+)
 #: What a pattern of file names is tried on.
 A_MOMENT = datetime(2026, 11, 24, 8, 10, 30, tzinfo=UTC)
 SUGGESTIONS_MAX = 3
@@ -131,10 +136,12 @@ class Http(Section, frozen=True, kw_only=True):
     """The one guarded client through which every outbound request goes."""
 
     user_agent: str = "wirewatch/0.2 (news monitoring)"
+    #: An address (web or e-mail) at which a site's owner finds who asks; empty: none.
+    contact: str = ""
     timeout_s: Positive = 30.0
     #: Of the body as decompressed.
     size_max_mb: Positive = 10.0
-    #: Hosts whose addresses may be private or loopback.
+    #: Hosts whose addresses may be private or loopback: HOST, HOST:PORT, ``*.DOMAIN``.
     allow_private: tuple[str, ...] = ()
 
 
@@ -464,7 +471,17 @@ def _check(settings: Settings, where: str) -> None:
 
 
 def _faults(settings: Settings) -> Iterator[str]:
-    """Yield what is wrong within a source: whose, which key, what is expected."""
+    """Yield what is wrong with a value: whose, which key, what is expected."""
+    for key in ("user_agent", "contact"):
+        value = getattr(settings.http, key)
+        if not (value.isascii() and value.isprintable()):
+            yield f"http.{key} must be printable ASCII: it is sent in a header"
+    for pattern in settings.http.allow_private:
+        if not PRIVATE_HOST.fullmatch(pattern):
+            yield (
+                "http.allow_private takes hosts such as intranet.example, "
+                "*.intranet.example, 10.0.0.5:8080 and [::1]:8080"
+            )
     for at, feed in enumerate(settings.rss.feeds):
         whose = f"feed {feed.id!r}" if feed.id else f"rss.feeds[{at}]"
         if fault := fault_of(feed):
