@@ -24,8 +24,6 @@ FH = 'xmlns:fh="http://purl.org/syndication/history/1.0"'
 LANGUAGES = sorted(SENTENCES)
 #: Stands in each text, so that who finds it knows which text it is.
 REFERENCE = re.compile(r"\bref-(\d+)-(\d+)-(\d+)\b")
-#: The last part of each entry's link.
-PLACE = re.compile(r"/f(\d+)/e(\d+)\b")
 
 
 class Clock(NamedTuple):

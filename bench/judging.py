@@ -1,0 +1,185 @@
+"""What was to be seen of a simulated internet against what came of it. Pure.
+
+A *text* is an entry in one revision. One that stood in an answer must be on
+``items.raw`` once; one that no answer showed cannot be, and the feed's gap counter
+should know of it. An answer to a process that was killed a moment later may have died
+with it: what only such an answer showed is told apart.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from bench.internet import Poll, Said
+from bench.world import BEGIN, Feed, Shown, World
+
+
+@dataclass
+class Arrived:
+    """What is on ``items.raw``."""
+
+    #: By feed: how often each text is there, and how often each entry was withdrawn.
+    texts: dict[int, Counter[Shown]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+    withdrawn: dict[int, Counter[int]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+
+
+@dataclass
+class Verdict:
+    """What became of the texts of all feeds; lists name those that should not be."""
+
+    #: Of the day, and those that stood in the feeds when it began and were shown.
+    published: int = 0
+    arrived: int = 0
+    #: Texts that no answer showed: their entry had left the feed, or been replaced by
+    #: its next text, or had not been asked for yet when the day ended.
+    missed: int = 0
+    overwritten: int = 0
+    not_yet: int = 0
+    #: Shown only to a process that was killed.
+    died: int = 0
+    withdrawals: int = 0
+    #: Polls before which entries were missed, what the connector counted, and in how
+    #: many feeds the two agree.
+    gaps: int = 0
+    gaps_counted: int = 0
+    gaps_found: int = 0
+    lost: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    #: Nobody ever showed it.
+    invented: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is there that should not, and nothing is missing."""
+        return not (self.lost or self.twice or self.invented)
+
+
+def judge(
+    world: World,
+    polls: Iterable[Poll],
+    arrived: Arrived,
+    gaps: Mapping[int, int],
+    *,
+    ends: float,
+    interrupted: Iterable[tuple[float, float]] = (),
+) -> Verdict:
+    """Return what became of what *world* published until day *ends*.
+
+    ``gaps`` is what the connector counted by feed; ``interrupted`` are the spans of days
+    whose answers may have died with their process.
+    """
+    spans = tuple(interrupted)
+    answers: defaultdict[int, list[float]] = defaultdict(list)
+    for poll in polls:
+        if poll.said == Said.SHOWN:
+            answers[poll.feed].append(poll.day)
+    verdict = Verdict()
+    for number in range(world.feeds):
+        _judge_feed(
+            _History(world, world.feed(number), answers[number], spans),
+            verdict,
+            arrived,
+            ends,
+            gaps.get(number, 0),
+        )
+    return verdict
+
+
+class _History:
+    """What the answers of one feed showed."""
+
+    def __init__(
+        self,
+        world: World,
+        feed: Feed,
+        days: list[float],
+        spans: tuple[tuple[float, float], ...],
+    ) -> None:
+        self.world, self.feed = world, feed
+        self.safe: set[Shown] = set()
+        self.risky: set[Shown] = set()
+        #: Entries that were there and were not the next time, in a complete feed.
+        self.withdrawn: set[int] = set()
+        self.gaps = 0
+        newest = -1
+        before: set[int] = set()
+        for day in days:
+            shown = world.shown(feed, day)
+            is_risky = any(since <= day <= until for since, until in spans)
+            (self.risky if is_risky else self.safe).update(shown)
+            numbers = {one.number for one in shown}
+            if not numbers:
+                continue
+            if feed.complete:
+                self.withdrawn |= before - numbers
+            elif 0 <= newest < min(numbers) - 1:
+                self.gaps += 1
+            newest, before = max(newest, *numbers), numbers
+
+
+def _judge_feed(
+    history: _History, verdict: Verdict, arrived: Arrived, ends: float, counted: int
+) -> None:
+    feed, seen = history.feed, history.safe | history.risky
+    texts = arrived.texts[feed.number]
+    published = set(_published(history.world, feed, ends))
+    verdict.published += len(published | seen)
+    verdict.arrived += sum(1 for one in texts if one in seen)
+    for one in sorted(seen | texts.keys()):
+        name = f"f{feed.number}/e{one.number}/r{one.revision}"
+        if one not in seen:
+            verdict.invented.append(name)
+        elif texts[one] > 1:
+            verdict.twice.append(f"{name} x{texts[one]}")
+        elif not texts[one] and one in history.safe:
+            verdict.lost.append(name)
+        elif not texts[one]:
+            verdict.died += 1
+    _unseen(history, verdict, published - seen, ends)
+    _withdrawals(history, verdict, arrived.withdrawn[feed.number])
+    verdict.gaps += history.gaps
+    verdict.gaps_counted += counted
+    verdict.gaps_found += min(history.gaps, counted)
+
+
+def _published(world: World, feed: Feed, ends: float) -> Iterable[Shown]:
+    """Yield the texts that came to be in the day."""
+    first = max(0, world.newest(feed, BEGIN) - feed.window)
+    for entry in range(first, world.newest(feed, ends) + 1):
+        moments = (world.published(feed, entry), *world.edited(feed, entry))
+        for revision, moment in enumerate(moments):
+            if BEGIN < moment <= ends:
+                yield Shown(entry, revision)
+
+
+def _unseen(
+    history: _History, verdict: Verdict, unseen: set[Shown], ends: float
+) -> None:
+    """Say why no answer showed *unseen*."""
+    still = set(history.world.shown(history.feed, ends))
+    entries = {one.number for one in still | history.safe | history.risky}
+    for one in unseen:
+        if one in still:
+            verdict.not_yet += 1
+        elif one.number in entries:
+            verdict.overwritten += 1
+        else:
+            verdict.missed += 1
+
+
+def _withdrawals(history: _History, verdict: Verdict, withdrawn: Counter[int]) -> None:
+    verdict.withdrawals += len(withdrawn)
+    for entry in sorted(history.withdrawn | withdrawn.keys()):
+        name = f"f{history.feed.number}/e{entry} withdrawn"
+        if entry not in history.withdrawn:
+            verdict.invented.append(name)
+        elif withdrawn[entry] > 1:
+            verdict.twice.append(name)
+        elif not withdrawn[entry]:
+            verdict.lost.append(name)

@@ -1,0 +1,93 @@
+"""The installed command ``wirewatch connect rss``, reading a simulated internet."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import IO
+
+from bench.figures import environ
+from bench.internet import Internet
+from streams.log.face import Log, Record
+from streams.settings import Settings
+from streams.topics import Topic
+
+
+WIREWATCH = str(Path(sys.executable).with_name("wirewatch"))
+#: In our seconds, whatever the speed: what a machine under load must be given.
+TIMEOUT_S = 3.0
+
+
+def configure(net: Internet, path: Path, *, interval_s: float, **rss: float) -> Path:
+    """Write the configuration that watches all feeds of *net*; times are virtual.
+
+    A day is made shorter by dividing everything in ``[rss]`` that is seconds.
+    """
+    times = {
+        "interval_s": interval_s,
+        "interval_min_s": interval_s / 6,
+        "interval_max_s": interval_s * 12,
+        "hint_max_s": interval_s * 2,
+        "host_gap_s": 1.0,
+    }
+    lines = [
+        "[http]",
+        f"timeout_s = {TIMEOUT_S}",
+        'allow_private = ["*.sim.localhost"]',
+    ]
+    lines += ["[logs]", 'format = "json"', "[rss]"]
+    lines += [
+        f"{name} = {value / net.clock.speed:.6f}" for name, value in times.items()
+    ]
+    lines += [f"{name} = {value}" for name, value in rss.items()]
+    for number in range(net.world.feeds):
+        lines += ["[[rss.feeds]]", f'id = "f{number}"']
+        lines += [f'url = "{net.address(number)}"']
+        lines += [f'publisher = "h{net.world.feed(number).host}"']
+    path.write_text("\n".join([*lines, ""]), "utf-8")
+    return path
+
+
+class Subscriber:
+    """A connector process that can be killed and started again."""
+
+    def __init__(self, settings: Settings, config: Path, log: IO[bytes]) -> None:
+        self._settings, self._config, self._log = settings, config, log
+        self.process: asyncio.subprocess.Process
+
+    async def start(self) -> None:
+        """Start it; return at once."""
+        self.process = await asyncio.create_subprocess_exec(
+            *(WIREWATCH, "connect", "rss", "--config", str(self._config)),
+            env=os.environ | environ(self._settings),
+            stderr=self._log,
+        )
+
+    async def kill(self) -> None:
+        """Kill it (-9)."""
+        self.process.kill()
+        await self.process.wait()
+
+    async def stop(self) -> None:
+        """Ask it to end; it must do so cleanly."""
+        self.process.terminate()
+        if code := await asyncio.wait_for(self.process.wait(), 60):
+            raise SystemExit(f"wirewatch connect rss ended with {code}")
+
+
+async def records(log: Log, topic: Topic) -> AsyncIterator[Record]:
+    """Yield everything on *topic*."""
+    starts, ends = await log.starts(topic.name), await log.ends(topic.name)
+    async for record in log.read(topic.name, starts, ends):
+        yield record
+
+
+def said(log: Path, event: str) -> list[Mapping[str, object]]:
+    """Return what the connector said under the name of *event*."""
+    lines = log.read_text("utf-8", "replace").splitlines()
+    return [json.loads(line) for line in lines if f'"{event}"' in line]
