@@ -51,6 +51,13 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\u
 _SPACES = re.compile(r"[^\S\n]+")
 _AROUND_LINE_FEEDS = re.compile(r" *\n *")
 _EMPTY_LINES = re.compile(r"\n{3,}")
+#: Signs that what should be plain text is markup that was escaped once too often.
+_MARKUP = re.compile(
+    r"""</\w+> | <\w[^<>]*/> | <br> | <!\[CDATA\[ | <[A-Za-z][\w-]*\s[^<>=]*=
+        | <(?:script|style|iframe|svg|object|embed)\b
+        | &(?:\#\d+|\#[xX][\da-fA-F]+|\w+);""",
+    re.VERBOSE | re.IGNORECASE,
+)
 
 
 def to_text(html: str) -> str:
@@ -63,6 +70,11 @@ def to_text(html: str) -> str:
     if "<" not in html and "&" not in html:
         return tidy(html)
     return tidy("".join(_parts(html)))
+
+
+def is_markup(text: str) -> bool:
+    """Whether *text*, said to be plain, is markup all the same."""
+    return bool(_MARKUP.search(text))
 
 
 def tidy(text: str) -> str:

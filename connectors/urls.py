@@ -95,6 +95,23 @@ def joined(base: str, url: str) -> str:
         return url
 
 
+def web(address: str, base: str) -> str:
+    """Return *address* in full, as far as *base* tells; '' if it is not on the web.
+
+    What is neither http nor https leads nowhere that a reader should go.
+    """
+    if not address:
+        return ""
+    full = joined(base, address)
+    parts = _split(full)
+    if parts is None:
+        return ""
+    scheme = parts.scheme.lower()
+    if not scheme and full.startswith("//"):
+        return f"https:{full}"
+    return full if scheme in {"", "http", "https"} else ""
+
+
 def registrable_domain(url: str) -> str:
     """Return the domain of *url* that somebody registered, such as ``bbc.co.uk``.
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
 from connectors.rss.look import Hints
 from streams.records import Enclosure, Point
+
+
+#: A feed of more entries is read no further; what was left out is told.
+ENTRIES_MAX = 5_000
+#: Lists longer than this are somebody's mistake; an item must stay a record.
+LIST_MAX = 100
 
 
 class Entry(NamedTuple):
@@ -52,5 +59,11 @@ class FeedDocument(NamedTuple):
     complete: bool = False
     #: Where it says that it lies from now on (``itunes:new-feed-url``).
     moved_to: str = ""
-    #: Entries beyond the cap, which were not read.
-    left_out: int = 0
+    #: What the bounds of the parser kept out, in words.
+    omitted: tuple[str, ...] = ()
+
+
+def left_out(entries: int) -> Iterator[str]:
+    """Yield what is to be said of *entries* beyond :data:`ENTRIES_MAX`, if there are any."""
+    if entries > 0:
+        yield f"entries beyond the first {ENTRIES_MAX:,} were not read: {entries:,}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from connectors.markup import one_line, tidy, to_text
-from connectors.rss.document import Entry, FeedDocument
+from connectors.rss import dates
+from connectors.rss.document import ENTRIES_MAX, LIST_MAX, Entry, FeedDocument, left_out
+from connectors.urls import web
 from streams.errors import SourceError
 from streams.records import Enclosure
 
@@ -16,40 +19,47 @@ from streams.records import Enclosure
 VERSIONS = "jsonfeed.org/version/1"
 
 
-def is_json(body: bytes) -> bool:
-    """Whether *body* is a JSON object, by its first character."""
-    return body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
+def is_json(text: str) -> bool:
+    """Whether *text* is a JSON object, by its first character."""
+    return text.lstrip("\ufeff \t\r\n\0")[:1] == "{"
 
 
-def parse(body: bytes) -> FeedDocument:
-    """Return the feed in *body*; SourceError if it is other JSON, or broken.
+def parse(text: str, *, url: str = "") -> FeedDocument:
+    """Return the feed in *text*, which lies at *url*; SourceError if it is other JSON, or broken.
 
     What is of the wrong type in an entry is passed over, not the entry.
     """
     try:
-        feed = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        feed = msgspec.json.decode(text.strip("\ufeff \t\r\n\0"))
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise SourceError(f"it is broken JSON: {error}") from None
     if not isinstance(feed, dict) or VERSIONS not in str(feed.get("version", "")):
         raise SourceError("it is JSON, but no JSON Feed")
     language = _text(feed, "language")
+    link = web(_text(feed, "home_page_url"), url)
+    items = _dicts(feed.get("items"))
     return FeedDocument(
         title=_text(feed, "title"),
-        link=_text(feed, "home_page_url"),
+        link=link,
         language=language,
-        entries=tuple(_entry(item, language) for item in _dicts(feed.get("items"))),
-        address=_text(feed, "feed_url"),
+        entries=tuple(
+            _entry(item, language, link or url) for item in items[:ENTRIES_MAX]
+        ),
+        address=web(_text(feed, "feed_url"), url),
+        hub=next((web(_text(hub, "url"), url) for hub in _dicts(feed.get("hubs"))), ""),
+        topic=web(_text(feed, "feed_url"), url),
+        omitted=tuple(left_out(len(items) - ENTRIES_MAX)),
     )
 
 
-def _entry(item: dict[str, Any], language: str) -> Entry:
+def _entry(item: dict[str, Any], language: str, base: str) -> Entry:
     identifier = item.get("id")
     html = item.get("content_html")
     plain = item.get("content_text")
     return Entry(
         # Version 1.0 let it be a number.
         guid=one_line(str(identifier)) if isinstance(identifier, str | int) else "",
-        link=_text(item, "url") or _text(item, "external_url"),
+        link=web(_text(item, "url"), base) or web(_text(item, "external_url"), base),
         title=_text(item, "title"),
         text=(to_text(html) if isinstance(html, str) else "")
         or (tidy(plain) if isinstance(plain, str) else "")
@@ -60,28 +70,35 @@ def _entry(item: dict[str, Any], language: str) -> Entry:
             name
             for author in _dicts(item.get("authors")) or _dicts([item.get("author")])
             if (name := _text(author, "name"))
-        ),
+        )[:LIST_MAX],
         categories=tuple(
-            one_line(tag) for tag in item.get("tags") or () if isinstance(tag, str)
-        ),
-        enclosures=tuple(
-            Enclosure(
-                url=address,
-                media_type=_text(one, "mime_type"),
-                size_bytes=size if isinstance(size, int) and size > 0 else None,
-            )
-            for one in _dicts(item.get("attachments"))
-            for size in (one.get("size_in_bytes"),)
-            if (address := _text(one, "url"))
-        ),
+            one_line(tag) for tag in _list(item.get("tags")) if isinstance(tag, str)
+        )[:LIST_MAX],
+        enclosures=tuple(_enclosures(item, base))[:LIST_MAX],
         language=_text(item, "language") or language,
     )
 
 
+def _enclosures(item: dict[str, Any], base: str) -> Iterator[Enclosure]:
+    for one in _dicts(item.get("attachments")):
+        if address := web(_text(one, "url"), base):
+            size = one.get("size_in_bytes")
+            yield Enclosure(
+                url=address,
+                media_type=_text(one, "mime_type"),
+                size_bytes=int(size) if isinstance(size, int) and size > 0 else None,
+            )
+    for name in ("image", "banner_image"):
+        if address := web(_text(item, name), base):
+            yield Enclosure(url=address, role="image")
+
+
 def _dicts(values: object) -> list[dict[str, Any]]:
-    if not isinstance(values, list):
-        return []
-    return [value for value in values if isinstance(value, dict)]
+    return [value for value in _list(values) if isinstance(value, dict)]
+
+
+def _list(values: object) -> list[Any]:
+    return values if isinstance(values, list) else []
 
 
 def _text(holder: dict[str, Any], name: str) -> str:
@@ -93,7 +110,8 @@ def _moment(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(value)
-        return moment.astimezone(UTC) if moment.tzinfo else None
+        moment = datetime.fromisoformat(value.strip())
+        # RFC 3339 demands a zone; some know no better.
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        return None
+        return dates.read(value)

@@ -1,53 +1,59 @@
 """Bytes and headers -> the feed in them. Pure; runs in a worker process.
 
-RSS 0.9x to 2.0, RDF and Atom by feedparser, also where the XML is broken; JSON Feed and
-tombstones, which it does not know, by us. Nothing is fetched, no file is opened, no
-external entity read.
+RSS 0.9x to 2.0, RDF, Atom and CDF by feedparser, also where the XML is broken
+(:mod:`connectors.rss.xmlfeed`); JSON Feed and tombstones, which it does not know, by us.
+Nothing is fetched, no file is opened, no external entity read.
 """
 
 from __future__ import annotations
 
 import calendar
-import io
 import re
 import time
+import zlib
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
-from xml.parsers.expat import errors as expat_errors
-from xml.sax import SAXParseException
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
-import feedparser
-
-from connectors.markup import one_line, tidy, to_text
-from connectors.rss import jsonfeed, tombstones
-from connectors.rss.document import Entry, FeedDocument
-from connectors.urls import canonical, joined
+from connectors.markup import is_markup, one_line, tidy, to_text
+from connectors.rss import charset, dates, geo, jsonfeed, tombstones, xmlfeed
+from connectors.rss.document import LIST_MAX, Entry, FeedDocument
+from connectors.rss.look import Hints
+from connectors.urls import canonical, joined, public_url, web
 from streams.errors import SourceError
 from streams.records import Enclosure
 
 
-#: Lists longer than this are somebody's mistake; an item must stay a record.
-LIST_MAX = 100
 NAME_MAX = 500
+#: What is read of a body at most, also once it is unpacked.
+BODY_MAX = 50_000_000
+#: So many of the feeds that a web page names are told.
+NAMED_MAX = 5
 
-_ALTERNATE = re.compile(
-    rb"""<link\b[^>]{0,500}\btype\s*=\s*["']?application/(?:rss|atom|feed)\+(?:xml|json)""",
+_GZIP = b"\x1f\x8b"
+_LINK = re.compile(r"<link\b[^>]{1,1000}>", re.IGNORECASE)
+_FEED_TYPE = re.compile(
+    r"""\btype\s*=\s*["']?application/(?:rss|atom|feed|rdf)\+(?:xml|json)""",
     re.IGNORECASE,
 )
-_HTML = re.compile(rb"<(?:!doctype\s+html|html)\b", re.IGNORECASE)
-_ROOT = re.compile(rb"\A\s*<\?xml\b.*?<([A-Za-z][\w.:-]*)", re.DOTALL)
-_LOOKED_AT = 100_000
-#: What an XML parser says at the end of a document that is not over.
-_CUT_OFF = frozenset(
-    {
-        expat_errors.XML_ERROR_NO_ELEMENTS,
-        expat_errors.XML_ERROR_UNCLOSED_TOKEN,
-        expat_errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
-        expat_errors.XML_ERROR_PARTIAL_CHAR,
-    }
+_HREF = re.compile(
+    r"""\bhref\s*=\s*(?:"([^"]+)"|'([^']+)'|([^\s"'>]+))""", re.IGNORECASE
 )
+_HTML = re.compile(r"<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_ROOT = re.compile(r"\A\s*<\?xml\b[^>]*>.*?<([A-Za-z][\w.:-]*)", re.DOTALL)
+_LOOKED_AT = 100_000
+_PERIODS_S = {
+    "hourly": 3600.0,
+    "daily": 86_400.0,
+    "weekly": 7 * 86_400.0,
+    "monthly": 30 * 86_400.0,
+    "yearly": 365 * 86_400.0,
+}
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+#: Content that is not text, such as a picture in base64, is none.
+_TEXTUAL = re.compile(r"text/(?:plain|x?html|xml)|html|xhtml|application/xhtml\+xml|")
 
 
 def parse(
@@ -55,80 +61,107 @@ def parse(
 ) -> FeedDocument:
     """Return the feed in *body*; *url* is what relative addresses are relative to.
 
-    Raises SourceError that says what it is instead, if it is no feed.
+    Raises SourceError that says what it is instead, if it is no feed, and for what is
+    beyond the bounds of :mod:`connectors.rss.xmlfeed`.
     """
-    if jsonfeed.is_json(body):
-        return jsonfeed.parse(body)
-    headers = {
-        "content-type": content_type,
-        "content-language": content_language,
-        "content-location": url,
-    }
-    parsed = feedparser.parse(
-        # A stream: bytes would be tried as an address and as a file's name first.
-        io.BytesIO(body),
-        response_headers={name: value for name, value in headers.items() if value},
-        resolve_relative_uris=False,
-        sanitize_html=False,
-    )
-    atom = parsed.get("version", "").startswith("atom")
-    entries = tuple(_entry(entry, atom=atom) for entry in parsed.entries)
+    text = charset.decode(_unpacked(body), content_type)
+    if jsonfeed.is_json(text):
+        return jsonfeed.parse(text, url=url)
+    xml = xmlfeed.clean(text)
+    read = xmlfeed.read(xml, language=content_language, url=url)
+    channel = read.feed
+    link = web(_link_of(channel), url)
+    base = link if urlsplit(link).scheme else url
+    atom = read.version.startswith("atom")
+    entries = tuple(_entry(entry, base, atom=atom) for entry in read.entries)
     # Any XML may have an element called <item>; in a feed something is in it.
-    if not parsed.get("version") and not any(
-        e.title or e.text or e.link for e in entries
-    ):
-        raise SourceError(_instead(body))
-    channel = parsed.feed
-    link = _text(channel.get("link"))
+    said = any(e.title or e.text or e.link or e.enclosures for e in entries)
+    if not read.version and (not said or _HTML.search(text, 0, _LOOKED_AT)):
+        raise SourceError(_instead(text, url))
     return FeedDocument(
-        title=_plain(channel, "title"),
+        title=one_line(_plain(channel, "title")),
         link=link,
         language=_text(channel.get("language")),
-        # Feedparser resolves what is relative to an address that it knows.
-        entries=tuple(
-            e._replace(link=joined(link, e.link)) if e.link else e for e in entries
-        )
-        + tombstones.parse(body),
-        address=_address(channel),
+        entries=entries + tombstones.parse(xml),
+        address=web(_rel(channel, "self"), url),
         ident=_text(channel.get("id")),
-        cut_off=_is_cut_off(parsed.get("bozo_exception")),
+        cut_off=read.cut_off,
+        hints=_hints(channel),
+        hub=web(_rel(channel, "hub"), url),
+        topic=web(_rel(channel, "self"), url),
+        complete=bool(channel.get("complete")),
+        moved_to=web(
+            _text(channel.get("itunes_new-feed-url") or channel.get("newlocation")), url
+        ),
+        omitted=read.omitted,
     )
 
 
-def _instead(body: bytes) -> str:
-    head = body[:_LOOKED_AT]
+def _unpacked(body: bytes) -> bytes:
+    if body.startswith(_GZIP):
+        unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        try:
+            body = unpacker.decompress(body, BODY_MAX + 1)
+        except zlib.error as error:
+            raise SourceError(f"it cannot be decompressed: {error}") from None
+    if len(body) > BODY_MAX:
+        raise SourceError(f"it is larger than {BODY_MAX:,} bytes")
+    return body
+
+
+def _instead(text: str, url: str) -> str:
+    head = text[:_LOOKED_AT]
     if not head.strip():
         return "it is empty"
-    if _ALTERNATE.search(head):
-        return "it is a web page, not a feed; it names feeds in its <link> elements"
+    if named := list(dict.fromkeys(_named(head, url)))[:NAMED_MAX]:
+        return "it is a web page, not a feed; it names feeds: " + ", ".join(named)
     if _HTML.search(head):
         return "it is a web page, not a feed"
     root = _ROOT.search(head)
-    what = f"XML of the kind <{root[1].decode()[:40]}>, and " if root else ""
+    what = f"XML of the kind <{root[1][:40]}>, and " if root else ""
     return f"it is {what}no feed that is known: RSS, RDF, Atom or JSON Feed"
 
 
-def _is_cut_off(fault: object) -> bool:
-    return isinstance(fault, SAXParseException) and fault.getMessage() in _CUT_OFF
+def _named(page: str, url: str) -> Iterator[str]:
+    """Yield the addresses of the feeds that a web page names."""
+    for link in _LINK.findall(page):
+        if _FEED_TYPE.search(link) and (href := _HREF.search(link)):
+            yield public_url(joined(url, to_text(href[1] or href[2] or href[3])))
 
 
-def _address(channel: Mapping[str, Any]) -> str:
-    links = channel.get("links") or ()
-    return next(
-        (_text(one.get("href")) for one in links if one.get("rel") == "self"), ""
+def _hints(channel: Mapping[str, Any]) -> Hints:
+    period = _PERIODS_S.get(_text(channel.get("sy_updateperiod")).lower(), 0.0)
+    return Hints(
+        ttl_s=60.0 * (_number(channel.get("ttl")) or 0),
+        update_s=period / (_number(channel.get("sy_updatefrequency")) or 1),
+        skip_hours=frozenset(
+            number % 24
+            for hour in channel.get("skip_hours") or ()
+            if (number := _number(hour)) is not None and number <= 24  # noqa: PLR2004 - RSS 0.91 counts to 24
+        ),
+        skip_days=frozenset(
+            _DAYS.index(name)
+            for day in channel.get("skip_days") or ()
+            if (name := _text(day).lower()[:3]) in _DAYS
+        ),
     )
 
 
-def _entry(entry: Mapping[str, Any], *, atom: bool) -> Entry:
-    published = _moment(entry, "published_parsed")
-    updated = _moment(entry, "updated_parsed")
+def _rel(channel: Mapping[str, Any], rel: str) -> str:
+    links = channel.get("links") or ()
+    return next((_text(one.get("href")) for one in links if one.get("rel") == rel), "")
+
+
+def _entry(entry: Mapping[str, Any], base: str, *, atom: bool) -> Entry:
+    published = _moment(entry, "published") or _moment(entry, "created")
+    updated = _moment(entry, "updated")
     if published is None and not atom:
         # What feedparser calls updated is dc:date, RSS's date of publication.
         published, updated = updated, None
     return Entry(
         guid=_text(entry.get("id")),
-        link=_link(entry),
-        title=one_line(_plain(entry, "title")),
+        link=web(_link(entry), base),
+        title=one_line(_plain(entry, "title") or _plain(entry, "media_title")),
         text=_body(entry),
         published=published,
         updated=updated,
@@ -136,23 +169,44 @@ def _entry(entry: Mapping[str, Any], *, atom: bool) -> Entry:
         categories=_names(
             tag.get("label") or tag.get("term") for tag in entry.get("tags") or ()
         ),
-        enclosures=_enclosures(entry),
+        enclosures=_enclosures(entry, base),
         language=_text((entry.get("title_detail") or {}).get("language")),
+        point=geo.point(entry),
     )
 
 
 def _link(entry: Mapping[str, Any]) -> str:
     """Return the entry's link; no guid that feedparser took for one, but is no address."""
-    link = _text(entry.get("link"))
-    is_guid = entry.get("guidislink") and link == _text(entry.get("id"))
-    return "" if is_guid and not canonical(link) else link
+    # A proxy's address of the page dies with the proxy.
+    original = _text(entry.get("feedburner_origlink"))
+    if canonical(original):
+        return original
+    if entry.get("guidislink"):
+        guid = _text(entry.get("link"))
+        return guid if canonical(guid) or guid.startswith("/") else ""
+    return _link_of(entry)
+
+
+def _link_of(holder: Mapping[str, Any]) -> str:
+    """Return the first page that *holder* links to: HTML, if there is a choice."""
+    pages = [
+        one
+        for one in holder.get("links") or ()
+        if one.get("rel") == "alternate" and _text(one.get("href"))
+    ]
+    pages.sort(key=lambda one: "html" not in str(one.get("type")))
+    return _text(pages[0]["href"] if pages else holder.get("link"))
 
 
 def _body(entry: Mapping[str, Any]) -> str:
-    """Return the full content where there is one, else the summary."""
-    contents = [_reduced(content) for content in entry.get("content") or ()]
-    longest = max(contents, key=len, default="")
-    return longest or _plain(entry, "summary")
+    """Return the longest of what there is to read: content, summary, else a caption."""
+    contents = [
+        _reduced(content)
+        for content in entry.get("content") or ()
+        if _TEXTUAL.fullmatch(_text(content.get("type")).lower())
+    ]
+    longest = max([*contents, _plain(entry, "summary")], key=len)
+    return longest or _plain(entry, "media_description")
 
 
 def _plain(holder: Mapping[str, Any], name: str) -> str:
@@ -164,25 +218,22 @@ def _reduced(detail: Mapping[str, Any]) -> str:
     value = detail.get("value")
     if not isinstance(value, str):
         return ""
-    if detail.get("type") == "text/plain" and not _escaped(value):
+    if detail.get("type") == "text/plain" and not is_markup(value):
         return tidy(value)
     return to_text(value)
 
 
-def _escaped(value: str) -> bool:
-    """Whether plain text is markup that was escaped once too often."""
-    return bool(re.search(r"</\w+>|<\w[^<>]*/>|<br>|&(?:#\d+|#x[\da-f]+|\w+);", value))
-
-
 def _moment(entry: Mapping[str, Any], name: str) -> datetime | None:
     # Not entry.get: feedparser answers with another date, and warns.
-    value = dict(entry).get(name)
-    if not isinstance(value, time.struct_time):
-        return None
-    try:
-        return datetime.fromtimestamp(calendar.timegm(value), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
+    said = dict(entry)
+    value = said.get(f"{name}_parsed")
+    if isinstance(value, time.struct_time):
+        try:
+            return datetime.fromtimestamp(calendar.timegm(value), UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
+    claim = said.get(name)
+    return dates.read(claim) if isinstance(claim, str) else None
 
 
 def _authors(entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -199,28 +250,37 @@ def _names(values: Iterable[object]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text))[:LIST_MAX]
 
 
-def _enclosures(entry: Mapping[str, Any]) -> tuple[Enclosure, ...]:
-    links = [
-        (link.get("href"), link.get("type"), link.get("length"))
-        for link in entry.get("links") or ()
-        if link.get("rel") == "enclosure"
-    ]
-    media = [
-        (one.get("url"), one.get("type") or one.get("medium"), one.get("filesize"))
-        for one in entry.get("media_content") or ()
-    ]
-    found = {
-        href: Enclosure(url=href, media_type=_text(kind), size_bytes=_size(size))
-        for href, kind, size in ((_text(h), k, s) for h, k, s in media + links)
-        if href
-    }
+def _enclosures(entry: Mapping[str, Any], base: str) -> tuple[Enclosure, ...]:
+    links = [one for one in entry.get("links") or () if one.get("rel") == "enclosure"]
+    picture = entry.get("image")
+    found: dict[str, Enclosure] = {}
+    holders: tuple[
+        tuple[Literal["enclosure", "transcript", "image"], Sequence[Any]], ...
+    ] = (
+        ("enclosure", entry.get("media_content") or ()),
+        ("enclosure", links),
+        ("transcript", entry.get("transcripts") or ()),
+        ("image", entry.get("media_thumbnail") or ()),
+        ("image", [picture] if isinstance(picture, Mapping) else ()),
+    )
+    for role, files in holders:
+        for one in files:
+            url = web(_text(one.get("href") or one.get("url")), base)
+            if url and url not in found:
+                found[url] = Enclosure(
+                    url=url,
+                    role=role,
+                    media_type=_text(one.get("type") or one.get("medium"))[:NAME_MAX],
+                    size_bytes=_number(one.get("length") or one.get("filesize"))
+                    or None,
+                )
     return tuple(found.values())[:LIST_MAX]
 
 
-def _size(value: object) -> int | None:
+def _number(value: object) -> int | None:
     text = str(value).strip()
     if text.isascii() and text.isdigit() and len(text) < 16:  # noqa: PLR2004 - below 2**53
-        return int(text) or None
+        return int(text)
     return None
 
 

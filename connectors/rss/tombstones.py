@@ -15,18 +15,20 @@ _ELEMENT = f"{NAMESPACE} deleted-entry"
 _COMMENT = f"{NAMESPACE} comment"
 
 
-def parse(body: bytes) -> tuple[Entry, ...]:
-    """Return the withdrawals in the Atom feed *body*, up to where its XML is broken.
+def parse(xml: str) -> tuple[Entry, ...]:
+    """Return the withdrawals in the Atom feed *xml*, up to where it is broken.
+
+    It is given without a document type (:func:`connectors.rss.xmlfeed.clean`).
 
     The entry's ``guid`` is the tombstone's ``ref``, its ``updated`` the ``when``, its
     text the comment.
     """
-    if NAMESPACE.encode() not in body:
+    if NAMESPACE not in xml:
         return ()
     reader = _Reader()
     # What came before a fault still counts; feedparser reads the rest its own way.
     with suppress(expat.ExpatError, ValueError, LookupError):
-        reader.parser.Parse(body, True)
+        reader.parser.Parse(xml, True)
     return tuple(reader.found)
 
 
