@@ -423,6 +423,25 @@ class WatchedFeed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     added: UTC
 
 
+class Habit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was learned of a feed's ways, beside :attr:`FeedHealth.daily`."""
+
+    #: How long that was watched, what is long ago counting less; 0: it is a guess.
+    days: Seconds = 0.0
+    #: New entries a day, over the last hours alone.
+    recent: float = 0.0
+    #: Between two polls that brought something new, on average lately; 0: not known.
+    gap_s: Seconds = 0.0
+    #: In the feed when it was read last.
+    entries: int = 0
+    #: Not asked more rarely than so, since entries were missed; 0: no limit.
+    ceiling_s: Seconds = 0.0
+    #: How often it wants to be asked, by its own elements.
+    wish_s: Seconds = 0.0
+    skip_hours: tuple[int, ...] = ()
+    skip_days: tuple[int, ...] = ()
+
+
 class FeedHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a feed does, and when it is asked next. Topic ``connectors.health``, key source id.
 
@@ -451,6 +470,7 @@ class FeedHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     interval_s: Seconds = 0.0
     #: New entries a day, as it is estimated; what the interval is chosen by.
     daily: float = 0.0
+    habit: Habit = Habit()
     #: From the claimed publication of an entry to its reading: the median lately.
     lateness_s: Seconds = 0.0
     #: Since it is watched.
@@ -476,6 +496,9 @@ class FeedHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: Where a permanent redirect leads, and how often in a row it did.
     moved_to: str = ""
     moved_times: int = 0
+    moved_since: UTC | None = None
+    #: When its validators were seen to be true, or tried.
+    probed: UTC | None = None
     #: Until then a hub delivers (WebSub); None: nobody does.
     hub_until: UTC | None = None
     #: What was already said to the user, so that it is said once.
