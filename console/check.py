@@ -83,7 +83,7 @@ async def check(
         if json:
             screen.emit(finding._asdict())
         else:
-            screen.show(_line(finding))
+            screen.show(line(finding))
     return Exit.OK if well else Exit.FAULT
 
 
@@ -271,7 +271,8 @@ def _fault_of(folder: Path) -> str:
     return f"there is no such folder, and none can be made in {nearest}"
 
 
-def _line(finding: Finding) -> Table:
+def line(finding: Finding) -> Table:
+    """Return a finding for a person."""
     table = Table.grid(padding=(0, 1))
     table.add_column(min_width=5)
     table.add_column(min_width=13)

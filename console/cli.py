@@ -20,6 +20,7 @@ from console import (
     check,
     deadletters,
     escape,
+    feeds,
     forget,
     ingest,
     inspect,
@@ -80,6 +81,7 @@ def wirewatch(
 #: In the order of the help.
 for _module in (
     run,
+    feeds,
     ingest,
     inspect,
     search,

@@ -151,6 +151,8 @@ class Roster:
     async def _read_topic(self) -> bool:
         """Take in what is new on the topic; return whether anything was."""
         topic = FEEDS.name
+        if not self._read_until and not await self._log.partitions(topic):
+            return False
         ends = await self._log.ends(topic)
         if ends == self._read_until:
             return False

@@ -1,0 +1,187 @@
+"""``wirewatch feeds``: which feeds are watched, and how each of them does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from rich.text import Text
+from typer.core import TyperGroup
+
+from console import (
+    feeds_check,
+    feeds_edit,
+    feeds_lines,
+    feeds_transfer,
+    options,
+    screen,
+)
+from console.context import Context, command
+from console.exits import Exit
+from console.feeds_known import Known, demand, fits_host, fits_tag, known
+from console.feeds_lines import Sort
+from console.options import JsonOption
+from streams import clock
+
+
+#: More than a person reads; --limit 0 shows all.
+LIMIT = 200
+LIST = "list"
+
+
+class _Listing(TyperGroup):
+    """Takes options without a command's name for those of the list."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Read the arguments; see the base class."""
+        if not args or (args[0].startswith("-") and args[0] not in {"-h", "--help"}):
+            args = [LIST, *args]
+        return super().parse_args(ctx, args)
+
+
+feeds = typer.Typer(
+    cls=_Listing,
+    help="Which feeds are watched, how each does, and changes of the list.",
+)
+LIST_EXAMPLES = """\
+Examples:
+
+wirewatch feeds  (the worst first)
+
+wirewatch feeds --state failing --state parked --host example.org
+
+wirewatch feeds list radio --tag Africa --sort lateness --json | jq .url
+
+STATE is waiting, good, failing, parked, gone or paused; GOOD: since the last good answer;
+NEXT: until the next poll; EVERY: between two; A DAY: new entries, as it is estimated; LATE:
+from publication to reading; GAPS: polls before which entries were probably missed. FLAG is
+silent, lying_validators, guids_change, guids_shared, dates_bumped or full_of_gaps.
+"""
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    command(feeds, LIST, epilog=LIST_EXAMPLES)(list_)
+    command(feeds, epilog="Example: wirewatch feeds show example.org/feed.xml")(show)
+    command(feeds, epilog="Example: wirewatch feeds hosts --limit 20")(hosts)
+    feeds_edit.mount(feeds)
+    feeds_check.mount(feeds)
+    feeds_transfer.mount(feeds)
+    app.add_typer(feeds, name="feeds")
+
+
+LimitOption = Annotated[
+    int, typer.Option("--limit", min=0, help="Show no more than so many; 0: all.")
+]
+
+
+async def list_(  # noqa: PLR0913 - a command's options are its parameters
+    at: Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="WORDS", help="In its id, name or address."),
+    ] = None,
+    *,
+    state: Annotated[
+        list[str] | None,
+        typer.Option("--state", metavar="STATE", help="In this state; repeatable."),
+    ] = None,
+    flag: Annotated[
+        list[str] | None,
+        typer.Option("--flag", metavar="FLAG", help="Flagged so; repeatable."),
+    ] = None,
+    tag: Annotated[
+        str, typer.Option("--tag", help="With this tag, or one within it.")
+    ] = "",
+    host: Annotated[
+        str, typer.Option("--host", help="At this host, or one within it.")
+    ] = "",
+    sort: Annotated[Sort, typer.Option("--sort", help="In this order.")] = "worst",
+    limit: LimitOption = LIMIT,
+    json: JsonOption = False,
+) -> Exit:
+    """List the feeds: state, last good answer, next poll, interval, lateness, gaps, flags.
+
+    What the log knows of them, beside a running connector or without one; nobody is
+    asked. Exit code 1 when there are feeds, but none of those asked for.
+    """
+    for one in state or ():
+        options.nearest(one, feeds_lines.STATES, "state", "--state")
+    for one in flag or ():
+        options.nearest(one, feeds_lines.FLAGS, "flag", "--flag")
+    everyone = (await known(at)).values()
+    chosen = [
+        feed
+        for feed in everyone
+        if (not state or feed.state in state)
+        and (not flag or set(flag) & set(feed.health.flags))
+        and (not tag or fits_tag(feed, tag))
+        and (not host or fits_host(feed, host))
+        and _has(feed, words or [])
+    ]
+    chosen = feeds_lines.ordered(chosen, sort)
+    if json:
+        for feed in chosen:
+            screen.emit(feeds_lines.as_json(feed))
+    else:
+        screen.show(*_table(at, chosen, limit))
+    if everyone and not chosen:
+        told = feeds_lines.summary(everyone)
+        screen.complain(f"wirewatch: none of those asked for; there are {told}")
+        return Exit.FAULT
+    return Exit.OK
+
+
+def _table(at: Context, chosen: list[Known], limit: int) -> Iterator[Text]:
+    now = clock.now()
+    if not chosen:
+        again = at.again("feeds", "add", "URL")
+        yield Text(f"No feeds. '{again}' adds one.", style="dim")
+        return
+    yield Text(feeds_lines.HEAD, style="bold")
+    for one in chosen[: limit or None]:
+        yield feeds_lines.line(one, now)
+    if limit and (left := len(chosen) - limit) > 0:
+        yield Text(f"and {left:,} more: --limit 0 shows all", style="dim")
+    yield Text(feeds_lines.summary(chosen), style="bold")
+
+
+async def show(
+    at: Context,
+    which: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Its id or its address.")
+    ],
+    *,
+    json: JsonOption = False,
+) -> Exit:
+    """Show everything that is known of a feed, also of one that was removed."""
+    now = clock.now()
+    for one in demand(await known(at, removed=True), which):
+        if json:
+            screen.emit(feeds_lines.as_json(one))
+        else:
+            screen.show(*feeds_lines.page(one, str(at.file_to_edit), now))
+    return Exit.OK
+
+
+async def hosts(
+    at: Context, *, limit: LimitOption = LIMIT, json: JsonOption = False
+) -> Exit:
+    """List the hosts that feeds are asked at, those with most failing feeds first."""
+    found = feeds_lines.hosts((await known(at)).values())
+    if json:
+        for one in found:
+            screen.emit(one._asdict())
+        return Exit.OK
+    now = clock.now()
+    screen.show(Text(feeds_lines.HOSTS_HEAD, style="bold"))
+    screen.show(*(feeds_lines.host_line(one, now) for one in found[: limit or None]))
+    screen.show(Text(f"{len(found):,} hosts", style="bold"))
+    return Exit.OK
+
+
+def _has(one: Known, words: list[str]) -> bool:
+    about = f"{one.id} {one.name} {one.url}".lower()
+    return all(word.lower() in about for word in words)

@@ -1,0 +1,290 @@
+"""``wirewatch feeds add``, ``remove``, ``pause``, ``resume``: the list, changed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import msgspec
+import typer
+
+from connectors.http import HttpClient
+from connectors.rss import lists
+from connectors.rss.discover import Discoverer, main
+from connectors.rss.subscription import subscription
+from connectors.urls import canonical, public_url
+from console import screen, wording
+from console.context import Context, command
+from console.exits import Exit
+from console.feeds_known import Known, demand, fits_host, fits_tag, known_on
+from streams import clock
+from streams.errors import SourceError, SourceUnavailableError
+from streams.events import watched_feed
+from streams.log.face import Log, Output
+from streams.log.opening import open_log
+from streams.records import WatchedFeed
+from streams.settings import Feed
+from streams.topics import DECLARED, FEEDS
+
+
+#: Records of one append.
+BATCH = 500
+#: So much of a feed's own title names it.
+NAME_MAX = 200
+SOON = "a running connector takes it up within seconds"
+ADD_EXAMPLES = """\
+Examples:
+
+wirewatch feeds add https://example.org/feed.xml --tag Africa/Mali --language fr
+
+wirewatch feeds add https://example.org/  (a site: its feed is looked for)
+"""
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    command(app, epilog=ADD_EXAMPLES)(add)
+    command(app, epilog="Example: wirewatch feeds remove example.org/feed.xml")(remove)
+    command(app, epilog="Example: wirewatch feeds pause --host example.org")(pause)
+    command(app, epilog="Example: wirewatch feeds resume --tag Africa/Mali")(resume)
+
+
+TagsOption = Annotated[
+    list[str] | None,
+    typer.Option("--tag", help="To find it by; a/b is b within a; repeatable."),
+]
+OfTagOption = Annotated[str, typer.Option("--tag", help="All with this tag.")]
+OfHostOption = Annotated[str, typer.Option("--host", help="All of this host.")]
+IdsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="ID...", help="Ids or addresses, as 'feeds' lists them."),
+]
+
+
+async def add(  # noqa: PLR0913 - a command's options are its parameters
+    at: Context,
+    urls: Annotated[
+        list[str], typer.Argument(metavar="URL...", help="Feeds, or sites with one.")
+    ],
+    *,
+    ident: Annotated[
+        str, typer.Option("--id", help="Its name for good; else its address.")
+    ] = "",
+    name: Annotated[str, typer.Option("--name", help="What people call it.")] = "",
+    publisher: Annotated[
+        str, typer.Option("--publisher", help="Whose it is; else its domain.")
+    ] = "",
+    country: Annotated[
+        str, typer.Option("--country", help="Two letters, such as ML.")
+    ] = "",
+    language: Annotated[
+        str, typer.Option("--language", help="BCP 47, such as fr.")
+    ] = "",
+    interval: Annotated[
+        float,
+        typer.Option(
+            "--interval", min=0, help="Seconds between polls; else as it is worth."
+        ),
+    ] = 0.0,
+    tag: TagsOption = None,
+    full_text: Annotated[
+        bool, typer.Option("--full-text", help="Read the pages that it links to, too.")
+    ] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Do not fetch it first.")
+    ] = False,
+) -> Exit:
+    """Add feeds; each is fetched first, and of a site its feed is looked for.
+
+    A running connector takes them up within seconds. Refused are those that are watched
+    already, and addresses with credentials. Exit code 1 when any was refused.
+    """
+    if len(urls) > 1 and (ident or name):
+        raise typer.BadParameter(
+            "several feeds cannot have one id or name", param_hint="--id/--name"
+        )
+    wish = Feed(
+        url="",
+        id=ident,
+        name=name,
+        publisher=publisher,
+        country=country.upper(),
+        language=language,
+        interval_s=interval,
+        tags=tuple(dict.fromkeys(filter(None, map(lists.tag, tag or ())))),
+        full_text=full_text,
+    )
+    async with listed(at) as (log, feeds), HttpClient(at.settings.http) as http:
+        async with Discoverer(at.settings, http) as discoverer:
+            listing = Additions(feeds)
+            for url in urls:
+                feed = msgspec.structs.replace(wish, url=lists.address(url))
+                why = lists.fault(feed)
+                if not (why or no_check or listing.holder(feed.url)):
+                    feed, why = await _checked(feed, discoverer, listing)
+                listing.take(feed, why)
+        await tell(log, [watched_feed(one) for one in listing.added])
+    refused = [*listing.refused, *listing.there]
+    for reason in refused:
+        screen.complain(f"refused: {reason}")
+    for one in listing.added:
+        screen.complain(f"added: {one.id} ({one.name or one.url})")
+    if listing.added:
+        screen.complain(f"wirewatch: {SOON}")
+    return Exit.FAULT if refused else Exit.OK
+
+
+async def remove(at: Context, which: IdsArgument = None) -> Exit:
+    """Take feeds off the list; what was published of them, and their history, stay."""
+    if not which:
+        raise typer.BadParameter("which?", param_hint="ID...")
+    code = Exit.OK
+    async with listed(at) as (log, feeds):
+        outputs = []
+        for one in demand(feeds, which):
+            if one.origin == "file":
+                code = Exit.FAULT
+                screen.complain(
+                    f"refused: {one.id}: it stands in {at.file_to_edit}: take it out "
+                    f"there, or '{at.again('feeds', 'pause', one.id)}'"
+                )
+                continue
+            outputs.append(Output(FEEDS.name, one.id.encode(), None))
+        await tell(log, outputs)
+    for output in outputs:
+        screen.complain(f"removed: {(output.key or b'').decode()}")
+    if outputs:
+        screen.complain("wirewatch: a running connector lets go of it within seconds")
+    return code
+
+
+async def pause(
+    at: Context,
+    which: IdsArgument = None,
+    *,
+    tag: OfTagOption = "",
+    host: OfHostOption = "",
+) -> Exit:
+    """Ask feeds no more until they are resumed."""
+    return await _set(at, which or [], tag, host, paused=True)
+
+
+async def resume(
+    at: Context,
+    which: IdsArgument = None,
+    *,
+    tag: OfTagOption = "",
+    host: OfHostOption = "",
+) -> Exit:
+    """Ask feeds again that were paused, or that are parked or gone."""
+    return await _set(at, which or [], tag, host, paused=False)
+
+
+class Additions:
+    """Feeds that are about to be added: each address and each id once."""
+
+    def __init__(self, feeds: dict[str, Known]) -> None:
+        self._ids = set(feeds)
+        self._holders = {canonical(one.feed.url): one.id for one in feeds.values()}
+        self._holders |= {canonical(one.url): one.id for one in feeds.values()}
+        self.added: list[WatchedFeed] = []
+        #: Which, and why.
+        self.refused: list[str] = []
+        #: Which are watched already, and as what.
+        self.there: list[str] = []
+
+    def holder(self, url: str) -> str:
+        """Return the id of the feed that is asked at *url*; '' if none is."""
+        return self._holders.get(canonical(url), "")
+
+    def take(self, feed: Feed, why: str = "") -> None:
+        """Add *feed*; refuse it if there is a reason *why*, or if it is there already."""
+        ident = subscription(feed).source.id
+        shown = public_url(feed.url)
+        if not why and (held := self.holder(feed.url)):
+            self.there.append(f"{shown}: it is watched already, as {held!r}")
+            return
+        if not why and ident in self._ids:
+            why = f"another feed is called {ident!r}: give it an id of its own"
+        if why:
+            self.refused.append(f"{shown}: {why}")
+            return
+        self._ids.add(ident)
+        self._holders[canonical(feed.url)] = ident
+        values = msgspec.structs.asdict(feed) | {"id": ident, "added": clock.now()}
+        self.added.append(WatchedFeed(**values))
+
+
+@asynccontextmanager
+async def listed(at: Context) -> AsyncIterator[tuple[Log, dict[str, Known]]]:
+    """Open the log, with its topics there, and give the feeds as they are listed."""
+    async with open_log(at.settings) as log:
+        await log.create(DECLARED)
+        yield log, await known_on(log, at)
+
+
+async def tell(log: Log, outputs: Sequence[Output]) -> None:
+    """Append changes of the list; let in also where the log takes no items."""
+    for first in range(0, len(outputs), BATCH):
+        await log.append(outputs[first : first + BATCH], intake=False)
+
+
+async def _checked(
+    feed: Feed, discoverer: Discoverer, listing: Additions
+) -> tuple[Feed, str]:
+    """Return *feed* at the address where it was found, or why it cannot be added."""
+    shown = public_url(feed.url)
+    try:
+        seen = await discoverer.look(feed.url)
+        if seen.document is None:
+            found = main(await discoverer.named_by(seen))
+            if len(found) != 1:
+                several = " or ".join(one.url for one in found)
+                return feed, f"which of {several}?" if several else seen.fault
+            seen = found[0]
+    except (SourceError, SourceUnavailableError) as error:
+        told = str(error).removeprefix(f"{shown}: ")
+        return feed, f"{told} (--no-check adds it all the same)"
+    if held := listing.holder(seen.answer.url):
+        return feed, f"it leads to {seen.answer.url}, which is watched as {held!r}"
+    title = seen.document.title[:NAME_MAX] if seen.document else ""
+    feed = msgspec.structs.replace(feed, url=seen.url, name=feed.name or title)
+    return feed, lists.fault(feed)
+
+
+async def _set(
+    at: Context, which: Sequence[str], tag: str, host: str, *, paused: bool
+) -> Exit:
+    if not (which or tag or host):
+        raise typer.BadParameter("which? Ids, --tag or --host", param_hint="ID...")
+    async with listed(at) as (log, feeds):
+        chosen = {one.id: one for one in demand(feeds, which)}
+        if tag or host:
+            chosen |= {
+                ident: one
+                for ident, one in feeds.items()
+                if (not tag or fits_tag(one, tag))
+                and (not host or fits_host(one, host))
+            }
+        if not chosen:
+            screen.complain("wirewatch: there are no such feeds")
+            return Exit.FAULT
+        records = [_with(one, paused=paused) for one in chosen.values()]
+        await tell(log, [watched_feed(record) for record in records])
+    did = "paused" if paused else "resumed"
+    for record in records:
+        screen.complain(f"{did}: {record.id}")
+    told = wording.counted(len(records), "feed")
+    screen.complain(f"wirewatch: {told} {did}; {SOON}")
+    return Exit.OK
+
+
+def _with(one: Known, *, paused: bool) -> WatchedFeed:
+    """Return the record that pauses or resumes a feed; a configured one by its id alone."""
+    if one.origin == "file":
+        return WatchedFeed(id=one.id, paused=paused, added=clock.now())
+    values = msgspec.structs.asdict(one.feed)
+    return WatchedFeed(
+        **values | {"id": one.id, "paused": paused, "added": clock.now()}
+    )
