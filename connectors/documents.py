@@ -254,7 +254,12 @@ class _Reader:
     ) -> tuple[RawItem | Refused, ...]:
         if self._pool is None:
             self._pool = await self._stack.enter_async_context(
-                Pool(1, timeout_s=PARSE_TIMEOUT_S, name="documents")
+                Pool(
+                    1,
+                    timeout_s=PARSE_TIMEOUT_S,
+                    memory_max_bytes=self._settings.rss.parser_memory_mb * 1_000_000,
+                    name="documents",
+                )
             )
         items, faults = await self._pool.run(
             read_feed,

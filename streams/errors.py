@@ -4,7 +4,7 @@
   x PermanentError         the document's own fault: it becomes a dead letter
     - RecordError             the bytes on a topic are not the record they should be
     - OversizeError           an output is over its topic's size limit
-    - PoolCallError           work on it hangs, or kills the process that does it
+    - PoolCallError           work on it hangs, takes too much memory, or kills its process
   x TransientError         trying again can help: the stage waits, visibly, for ever
     - NotStoredError          the log did not take the records
       . AccessRefusedError      the brokers refuse our name, or what we may do
@@ -48,9 +48,11 @@ class OversizeError(PermanentError):
 
 
 class PoolCallError(PermanentError):
-    """A call in a worker process did not come back; ``kind`` is timeout or crash."""
+    """A call in a worker process gave nothing; ``kind`` is timeout, memory or crash."""
 
-    def __init__(self, kind: Literal["timeout", "crash"], message: str) -> None:
+    def __init__(
+        self, kind: Literal["timeout", "memory", "crash"], message: str
+    ) -> None:
         super().__init__(kind, message)
         self.kind = kind
 

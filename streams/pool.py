@@ -16,6 +16,7 @@ import asyncio
 import multiprocessing
 import os
 import pickle
+import resource
 import signal
 import socket
 import struct
@@ -28,7 +29,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
-from typing import Any, BinaryIO, ParamSpec, Self, TypeVar, cast
+from typing import Any, BinaryIO, NamedTuple, ParamSpec, Self, TypeVar, cast
 
 import structlog
 
@@ -46,8 +47,15 @@ CRASHES_MAX = 2
 #: A worker ends itself so long after its call's time-out, should nobody end it.
 ORPHAN_GRACE_S = 5.0
 
+#: A worker whose address space has grown by this share of its limit since its first call
+#: is replaced: what a call leaves behind must not become the next one's.
+_SPENT_SHARE = 0.5
+_PAGE_BYTES = resource.getpagesize()
+
 _SPAWN = multiprocessing.get_context("spawn")
 _LENGTH = struct.Struct("!Q")
+#: Of a reply: its length, whether it is that memory ran out, whether the worker is spent.
+_REPLY = struct.Struct("!Q??")
 #: They reach the whole process group; stopping is the parent's business.
 _PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -57,7 +65,9 @@ _log = structlog.get_logger()
 class Pool:
     """A fixed number of supervised worker processes. Use as an async context manager.
 
-    ``timeout_s`` bounds each call, ``initializer`` runs first in each worker. Entering
+    ``timeout_s`` bounds each call, ``initializer`` runs first in each worker, and
+    ``memory_max_bytes`` bounds what a call may take beside what its worker has loaded
+    (address space, RLIMIT_AS; where the system has /proc, else there is no bound). Entering
     waits until every worker is ready and raises PoolBrokenError if one cannot start.
     Leaving kills the workers at once; what still runs ends in PoolBrokenError.
     """
@@ -67,12 +77,14 @@ class Pool:
         processes: int,
         *,
         timeout_s: float,
+        memory_max_bytes: int | None = None,
         initializer: Callable[[], None] | None = None,
         name: str,
     ) -> None:
         assert processes > 0, processes
         self.processes = processes
         self._timeout_s = timeout_s
+        self._memory_max_bytes = memory_max_bytes
         self._initializer = initializer
         self._name = name
         self._closed = False
@@ -110,15 +122,15 @@ class Pool:
         """Return what *function* returns; it and its arguments must pickle.
 
         Raises what it raises, with the worker's traceback as a note; PoolCallError when
-        it takes longer than ``timeout_s`` or its worker dies. Cancelling the caller
-        ends the work.
+        it takes longer than ``timeout_s`` or more than ``memory_max_bytes``, or its
+        worker dies. Cancelling the caller ends the work.
         """
         call = pickle.dumps((function, args, kwargs), pickle.HIGHEST_PROTOCOL)
         for crashes in range(1, CRASHES_MAX + 1):
+            named = getattr(function, "__qualname__", repr(function))
             try:
                 reply = await self._ask(call)
             except _WorkerDiedError as death:
-                named = getattr(function, "__qualname__", repr(function))
                 _log.warning(
                     "pool.worker_died",
                     pool=self._name,
@@ -127,14 +139,25 @@ class Pool:
                     crashes=crashes,
                 )
                 why = f"{named}: its worker died {crashes} times ({death})"
+                # What C++ and Rust do when they get no memory.
+                aborted = death.exit_code == -signal.SIGABRT
                 continue
-            succeeded, result = _loads(reply)
+            if reply.out_of_memory:
+                raise PoolCallError("memory", f"{named} {self._needs_more()}")
+            succeeded, result = _loads(reply.data)
             if not succeeded:
                 raise result
             return cast(T, result)
+        if aborted and self._memory_max_bytes is not None:
+            raise PoolCallError("memory", f"{why}; likely it {self._needs_more()}")
         raise PoolCallError("crash", why)
 
-    async def _ask(self, call: bytes) -> bytes:
+    def _needs_more(self) -> str:
+        if self._memory_max_bytes is None:
+            return f"needs more memory than there is ({self._name})"
+        return f"needs more than {self._memory_max_bytes:,} bytes ({self._name})"
+
+    async def _ask(self, call: bytes) -> _Reply:
         worker = await self._slots.get()
         kept: _Worker | None = None
         try:
@@ -143,7 +166,7 @@ class Pool:
                     self._end(worker)
                 worker = await self._start()
             reply = await worker.ask(call, self._timeout_s)
-            kept = worker
+            kept = None if reply.spent else worker
         except TimeoutError:
             raise PoolCallError(
                 "timeout", f"no answer within {self._timeout_s:g} s ({self._name})"
@@ -157,11 +180,13 @@ class Pool:
     async def _start(self) -> _Worker:
         if self._closed:
             raise PoolBrokenError(f"the pool {self._name!r} is closed")
-        worker = await _Worker.launch(self._name, self._initializer, self._timeout_s)
+        worker = await _Worker.launch(
+            self._name, self._initializer, self._timeout_s, self._memory_max_bytes
+        )
         self._workers.add(worker)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                succeeded, error = _loads(await worker.receive())
+                succeeded, error = _loads((await worker.receive()).data)
         except (TimeoutError, _WorkerDiedError) as failure:
             self._end(worker)
             raise PoolBrokenError(
@@ -193,6 +218,15 @@ class _WorkerDiedError(Exception):
             super().__init__(f"exit code {exit_code}")
 
 
+class _Reply(NamedTuple):
+    """What a worker sent."""
+
+    data: bytes
+    out_of_memory: bool
+    #: The worker should be replaced.
+    spent: bool
+
+
 class _Worker:
     """One process, seen from its parent."""
 
@@ -208,13 +242,22 @@ class _Worker:
 
     @classmethod
     async def launch(
-        cls, name: str, initializer: Callable[[], None] | None, timeout_s: float
+        cls,
+        name: str,
+        initializer: Callable[[], None] | None,
+        timeout_s: float,
+        memory_max_bytes: int | None,
     ) -> _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             process = _SPAWN.Process(
                 target=_serve,
-                args=(theirs, initializer, timeout_s + ORPHAN_GRACE_S),
+                args=(
+                    theirs,
+                    initializer,
+                    timeout_s + ORPHAN_GRACE_S,
+                    memory_max_bytes,
+                ),
                 name=name,
                 daemon=True,
             )
@@ -226,7 +269,7 @@ class _Worker:
     def gone(self) -> bool:
         return self._reader.at_eof()
 
-    async def ask(self, call: bytes, timeout_s: float) -> bytes:
+    async def ask(self, call: bytes, timeout_s: float) -> _Reply:
         async with asyncio.timeout(timeout_s):
             try:
                 self._writer.write(_LENGTH.pack(len(call)))
@@ -236,10 +279,12 @@ class _Worker:
                 raise _WorkerDiedError(await self._exit_code()) from None
             return await self.receive()
 
-    async def receive(self) -> bytes:
+    async def receive(self) -> _Reply:
         try:
-            header = await self._reader.readexactly(_LENGTH.size)
-            return await self._reader.readexactly(*_LENGTH.unpack(header))
+            header = await self._reader.readexactly(_REPLY.size)
+            length, out_of_memory, spent = _REPLY.unpack(header)
+            data = await self._reader.readexactly(length)
+            return _Reply(data, out_of_memory, spent)
         except (asyncio.IncompleteReadError, OSError):
             raise _WorkerDiedError(await self._exit_code()) from None
 
@@ -266,54 +311,114 @@ def _start_deaf(process: SpawnProcess) -> None:
 
 
 def _serve(
-    sock: socket.socket, initializer: Callable[[], None] | None, life_s: float
+    sock: socket.socket,
+    initializer: Callable[[], None] | None,
+    life_s: float,
+    memory_max_bytes: int | None,
 ) -> None:
     """Answer calls until the parent hangs up: what a worker process does."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     calls, replies = sock.makefile("rb"), sock.makefile("wb")
+    memory = _Memory(memory_max_bytes)
     with suppress(BrokenPipeError, ConnectionResetError):
-        _reply(replies, initializer or _nothing, (), {})
+        _send(replies, _outcome(initializer or _nothing), memory)
         while header := calls.read(_LENGTH.size):
             call = calls.read(*_LENGTH.unpack(header))
             # The default action of SIGALRM ends the process even where C code keeps
             # the interpreter from running: the last resort when the parent is gone.
             signal.setitimer(signal.ITIMER_REAL, life_s)
-            try:
-                function, args, kwargs = _loads(call)
-            except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
-                _send(replies, succeeded=False, result=_portable(error))
-            else:
-                _reply(replies, function, args, kwargs)
+            _send(replies, _answer(call, memory), memory)
             signal.setitimer(signal.ITIMER_REAL, 0)
     # Not sys.exit: flushing the socket's file would fail, and there is nothing to keep.
     os._exit(0)
+
+
+class _Memory:
+    """What a worker may take for a call, and whether it gave it back afterwards."""
+
+    def __init__(self, max_bytes: int | None) -> None:
+        self._max_bytes = max_bytes
+        self._loaded_bytes: int | None = None
+
+    def limit(self) -> None:
+        """From now on, let no more be taken than the limit beside what is mapped."""
+        if self._max_bytes is None or (mapped := _mapped_bytes()) is None:
+            return
+        if self._loaded_bytes is None:
+            self._loaded_bytes = mapped
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        most = mapped + self._max_bytes
+        if hard == resource.RLIM_INFINITY or most < hard:
+            resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+
+    def lift(self) -> None:
+        """Let go again, so that the outcome can be told."""
+        if self._max_bytes is not None:
+            _, hard = resource.getrlimit(resource.RLIMIT_AS)
+            resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+    @property
+    def spent(self) -> bool:
+        """Whether calls have left so much behind that a new worker is better."""
+        if self._max_bytes is None or self._loaded_bytes is None:
+            return False
+        mapped = _mapped_bytes() or 0
+        return mapped - self._loaded_bytes > _SPENT_SHARE * self._max_bytes
+
+
+def _mapped_bytes() -> int | None:
+    """Return the size of this process's address space; None where nothing says it."""
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - at each call
+            return int(file.readline().split()[0]) * _PAGE_BYTES
+    except OSError:
+        return None
+
+
+def _answer(call: bytes, memory: _Memory) -> bytes | None:
+    """Return the outcome of *call*, pickled; None if its memory ran out."""
+    try:
+        # Loading imports what the function needs, which is no part of the call.
+        function, args, kwargs = _loads(call)
+    except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
+        return _pickled(succeeded=False, result=_portable(error))
+    memory.limit()
+    try:
+        return _outcome(function, *args, **kwargs)
+    except MemoryError:
+        return None
+    finally:
+        memory.lift()
 
 
 def _nothing() -> None:
     """Initialise nothing."""
 
 
-def _reply(
-    replies: BinaryIO,
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> None:
+def _outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> bytes:
     try:
         result = function(*args, **kwargs)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - it is the caller's, whatever it is
-        _send(replies, succeeded=False, result=_portable(error))
-        return
-    _send(replies, succeeded=True, result=result)
+        return _pickled(succeeded=False, result=_portable(error))
+    return _pickled(succeeded=True, result=result)
 
 
-def _send(replies: BinaryIO, *, succeeded: bool, result: object) -> None:
+def _pickled(*, succeeded: bool, result: object) -> bytes:
     try:
-        data = pickle.dumps((succeeded, result), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((succeeded, result), pickle.HIGHEST_PROTOCOL)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - pickle raises what an object's hooks raise
-        data = pickle.dumps((False, _portable(error)), pickle.HIGHEST_PROTOCOL)
-    replies.write(_LENGTH.pack(len(data)))
+        return pickle.dumps((False, _portable(error)), pickle.HIGHEST_PROTOCOL)
+
+
+def _send(replies: BinaryIO, outcome: bytes | None, memory: _Memory) -> None:
+    data = outcome or b""
+    spent = outcome is None or memory.spent
+    replies.write(_REPLY.pack(len(data), outcome is None, spent))
     replies.write(data)
     replies.flush()
 

@@ -188,3 +188,67 @@ if __name__ == "__main__":
 
 def _is_worker(process: psutil.Process) -> bool:
     return "spawn_main" in " ".join(process.cmdline())
+
+
+MB = 1_000_000
+
+
+def fill(size: int) -> int:
+    return len(bytearray(size))
+
+
+def fill_bit_by_bit(size: int) -> int:
+    return sum(map(len, [bytes(1_000) for _ in range(size // 1_000)]))
+
+
+def keep(size: int) -> int:
+    _KEPT.append(bytearray(size))
+    return os.getpid()
+
+
+def swallow(size: int) -> str:
+    try:
+        bytearray(size)
+    except MemoryError:
+        return "nothing"
+    return "all"
+
+
+def give_up() -> None:
+    os.abort()
+
+
+_KEPT: list[bytearray] = []
+
+
+async def test_a_call_that_takes_too_much_memory_costs_only_itself() -> None:
+    async with Pool(2, timeout_s=30, memory_max_bytes=100 * MB, name="test") as pool:
+        for hungry in (fill, fill_bit_by_bit):
+            other = asyncio.create_task(pool.run(double, 4))
+            with pytest.raises(
+                PoolCallError, match=r"memory: .*100,000,000 b"
+            ) as refused:
+                await pool.run(hungry, 400 * MB)
+            assert refused.value.kind == "memory"
+            assert await other == 8
+            assert await pool.run(hungry, 50 * MB) == 50 * MB
+        assert await pool.run(swallow, 400 * MB) == "nothing"
+
+
+async def test_the_limit_is_on_a_call_not_on_what_its_worker_has_loaded() -> None:
+    async with Pool(1, timeout_s=30, memory_max_bytes=20 * MB, name="test") as pool:
+        assert await pool.run(fill, 10 * MB) == 10 * MB
+        assert len(await pool.run(large, 5 * MB)) == 5 * MB
+
+
+async def test_a_worker_that_gives_up_for_want_of_memory_says_so() -> None:
+    async with Pool(1, timeout_s=30, memory_max_bytes=100 * MB, name="test") as pool:
+        with pytest.raises(PoolCallError, match=r"SIGABRT.*likely") as caught:
+            await pool.run(give_up)
+        assert caught.value.kind == "memory"
+
+
+async def test_a_worker_that_keeps_growing_is_replaced() -> None:
+    async with Pool(1, timeout_s=30, memory_max_bytes=100 * MB, name="test") as pool:
+        pids = [await pool.run(keep, 30 * MB) for _ in range(6)]
+        assert 1 < len(set(pids)) < 6
