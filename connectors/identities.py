@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 
 from datetime import datetime
 
+from connectors.urls import canonical
 from streams import clock
 from streams.records import Identity
 from streams.text import fingerprint, normalize
@@ -18,6 +20,9 @@ TEXT_MIN = 40
 GLOBAL_GUID_MIN = 20
 #: Source and publisher of what was given by hand and does not say whose it is.
 GIVEN = "ingest"
+
+#: After the address of an article, it counts the article's versions.
+_COUNTER = re.compile(r"\d{0,3}")
 
 
 def file_name(path: str) -> str:
@@ -43,8 +48,21 @@ def is_worldwide(guid: str) -> bool:
 
 def guid_identity(guid: str, scope: str, *, usable: bool = True) -> Identity:
     """Return *guid* as a name; *scope* is where a short one counts, such as a source."""
-    value = guid if is_worldwide(guid) else f"{scope}#{guid}"
+    value = guid_value(guid) if is_worldwide(guid) else f"{scope}#{guid}"
     return Identity(kind="guid", value=value, usable=usable)
+
+
+def guid_value(guid: str) -> str:
+    """Return the form that all spellings of *guid* have.
+
+    One that is a web address is that of its page; its fragment tells entries apart,
+    unless it counts versions (``#0``, ``#1``).
+    """
+    page = canonical(guid)
+    if not page:
+        return guid
+    fragment = guid.partition("#")[2].strip()
+    return page if _COUNTER.fullmatch(fragment) else f"{page}#{fragment}"
 
 
 def content_scope(title: str, text: str) -> str:

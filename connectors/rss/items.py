@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from connectors.identities import (
     GIVEN,
     content_scope,
     guid_identity,
+    guid_value,
     text_identity,
 )
 from connectors.rss.document import Entry, FeedDocument
@@ -20,11 +21,13 @@ from connectors.rss.parse import parse
 from connectors.rss.subscription import Subscription, claimed
 from connectors.urls import canonical, public_url
 from streams.records import Identity, RawItem
+from streams.text import normalize
 
 
-#: Claims outside are no dates of publication but mistakes: the web is from 1991.
+#: Claims outside are no dates of publication but mistakes: the web is from 1991, and a
+#: clock or a time zone that is wrong is wrong by less than a day.
 EARLIEST_YEAR = 1991
-FUTURE_MAX = timedelta(days=366)
+FUTURE_MAX = timedelta(days=1)
 
 
 class FeedItems(NamedTuple):
@@ -68,7 +71,8 @@ def items(
     if not source.name:
         source = msgspec.structs.replace(source, name=document.title)
     home = canonical(document.link)
-    shared = _shared(document.entries)
+    entries = _undeleted(document.entries)
+    shared = _shared(entries)
     found = tuple(
         RawItem(
             identities=tuple(_identities(entry, source.id, home, shared)),
@@ -87,8 +91,9 @@ def items(
             authors=entry.authors,
             categories=entry.categories,
             enclosures=entry.enclosures,
+            point=entry.point,
         )
-        for entry in document.entries
+        for entry in entries
         if not _is_hollow(entry)
     )
     return FeedItems(found, tuple(_refused(document)))
@@ -100,6 +105,7 @@ def _is_hollow(entry: Entry) -> bool:
 
 
 def _refused(document: FeedDocument) -> Iterator[str]:
+    yield from document.omitted
     written = [entry for entry in document.entries if not entry.withdrawn]
     for number, entry in enumerate(written, 1):
         if not _is_hollow(entry):
@@ -112,28 +118,83 @@ def _refused(document: FeedDocument) -> Iterator[str]:
             yield f"entry {which}: it has neither title nor text nor link"
 
 
-def _shared(entries: Sequence[Entry]) -> frozenset[tuple[str, str]]:
-    """Return the guids and links that more than one entry of the document has."""
-    present = [entry for entry in entries if not entry.withdrawn]
-    counts = Counter(
-        [("guid", entry.guid) for entry in present]
-        + [("link", canonical(entry.link)) for entry in present]
+def _undeleted(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return *entries* without those taken back, and without withdrawals taken back.
+
+    Of an entry and its withdrawal the later counts; an entry without a date that a
+    document also withdraws is withdrawn (RFC 6721 section 3).
+    """
+    told = {entry.guid: entry for entry in entries if entry.withdrawn}
+    if not told:
+        return tuple(entries)
+    restored = {
+        entry.guid
+        for entry in entries
+        if not entry.withdrawn and _is_later(entry, told.get(entry.guid))
+    }
+    return tuple(
+        entry
+        for entry in entries
+        if entry.guid not in told or entry.withdrawn != (entry.guid in restored)
     )
-    return frozenset(name for name, count in counts.items() if count > 1)
+
+
+def _is_later(entry: Entry, withdrawal: Entry | None) -> bool:
+    written = entry.updated or entry.published
+    taken = withdrawal.updated if withdrawal else None
+    return bool(written and taken and written > taken)
+
+
+def _shared(entries: Sequence[Entry]) -> frozenset[tuple[str, str]]:
+    """Return the names that more than one entry of the document has.
+
+    An entry that stands in it twice is one: under a guid with one link and title, under
+    a link with one title. One text is another publication's where guid and date, or
+    guid and files, are others: every hour's bulletin has that of the last.
+    """
+    owners: defaultdict[tuple[str, str], set[tuple[object, ...]]] = defaultdict(set)
+    for entry in entries:
+        if entry.withdrawn:
+            continue
+        guid, link = guid_value(entry.guid), canonical(entry.link)
+        said = normalize(entry.title) or normalize(entry.text)
+        owners["guid", guid].add((link, said or entry.enclosures))
+        owners["link", link].add((said or guid,))
+        files = tuple(sorted(one.url for one in entry.enclosures))
+        text = text_identity(entry.title, entry.text).value
+        owners["text", text].add((guid, entry.published, files))
+    return frozenset(name for name, who in owners.items() if _are_several(name, who))
+
+
+def _are_several(name: tuple[str, str], who: set[tuple[object, ...]]) -> bool:
+    if name[0] != "text":
+        return len(who) > 1
+    guids = {guid for guid, _, _ in who}
+    marks = {(published, files) for _, published, files in who}
+    return len(guids) > 1 and len(marks) > 1
 
 
 def _identities(
     entry: Entry, source: str, home: str, shared: frozenset[tuple[str, str]]
 ) -> Iterator[Identity]:
     if entry.guid:
-        unique = ("guid", entry.guid) not in shared
+        unique = ("guid", guid_value(entry.guid)) not in shared
         scope = source if source != GIVEN else content_scope(entry.title, entry.text)
         yield guid_identity(entry.guid, scope, usable=unique)
     if link := canonical(entry.link):
-        usable = ("link", link) not in shared and link != home
-        yield Identity(kind="link", value=link, usable=usable)
+        usable = link != home and not _is_home(link)
+        yield Identity(
+            kind="link", value=link, usable=usable and ("link", link) not in shared
+        )
     if (entry.title or entry.text) and not entry.withdrawn:
-        yield text_identity(entry.title, entry.text)
+        named = text_identity(entry.title, entry.text)
+        unique = ("text", named.value) not in shared
+        yield msgspec.structs.replace(named, usable=named.usable and unique)
+
+
+def _is_home(link: str) -> bool:
+    """Whether a canonical *link* is a host's own page."""
+    return "/" not in link.removeprefix("https://") and "?" not in link
 
 
 def _believable(moment: datetime | None, fetched: datetime) -> datetime | None:

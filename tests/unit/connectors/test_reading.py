@@ -1,0 +1,612 @@
+"""Identity, edits, retractions and gaps: what a feed's documents make of each other."""
+
+import random
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.rss.document import Entry, FeedDocument
+from connectors.rss.memory import TRACE_BYTES, TRACES_MAX, as_bytes, as_text, unpack
+from connectors.rss.reading import Reading, compare, remembered
+from connectors.rss.subscription import subscription
+from streams.records import Enclosure, RawItem
+from streams.settings import Feed
+
+
+NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
+ABOUT = subscription(Feed(url="https://e.example/feed.xml"))
+
+
+def entry(number: int, **parts: Any) -> Entry:
+    usual = Entry(
+        guid=f"tag:e.example,2026:{number}",
+        link=f"https://e.example/news/{number}",
+        title=f"Title {number}",
+        text=f"What happened to number {number}, told in a sentence that is long enough.",
+        published=NOW - timedelta(hours=1000 - number),
+    )
+    return usual._replace(**parts)
+
+
+def entries(numbers: range, **parts: Any) -> list[Entry]:
+    return [entry(number, **parts) for number in reversed(numbers)]
+
+
+class Watch:
+    """A feed that is read again and again."""
+
+    def __init__(self) -> None:
+        self.memory = b""
+
+    def see(
+        self,
+        found: list[Entry],
+        *,
+        complete: bool = False,
+        cut_off: bool = False,
+        omitted: tuple[str, ...] = (),
+    ) -> Reading:
+        reading = read(
+            found, self.memory, complete=complete, cut_off=cut_off, omitted=omitted
+        )
+        self.memory = reading.memory
+        return reading
+
+
+def read(found: list[Entry], memory: bytes, **parts: Any) -> Reading:
+    document = FeedDocument(
+        title="E", link="https://e.example/", language="", entries=tuple(found)
+    )
+    return compare(document._replace(**parts), ABOUT, NOW, memory)
+
+
+def usable(item: RawItem) -> set[str]:
+    return {one.kind for one in item.identities if one.usable}
+
+
+def names(item: RawItem) -> set[tuple[str, str]]:
+    return {(one.kind, one.value) for one in item.identities if one.usable}
+
+
+def counts(reading: Reading) -> tuple[int, int, int, int]:
+    return reading.known, reading.new, reading.edited, reading.withdrawn
+
+
+# What is published
+
+
+def test_what_was_published_once_is_known() -> None:
+    watch = Watch()
+    assert counts(watch.see(entries(range(5)))) == (0, 5, 0, 0)
+    assert counts(watch.see(entries(range(5)))) == (5, 0, 0, 0)
+    assert counts(watch.see(entries(range(1, 6)))) == (4, 1, 0, 0)
+
+
+def test_an_entry_that_stands_in_a_document_twice_is_published_once() -> None:
+    reading = Watch().see([entry(1), entry(2), entry(1)])
+    assert [item.title for item in reading.items] == ["Title 1", "Title 2"]
+    assert all("guid" in usable(item) for item in reading.items)
+
+
+def test_a_feed_that_flaps_between_stale_caches_publishes_nothing_again() -> None:
+    watch = Watch()
+    watch.see(entries(range(20)))
+    watch.see(entries(range(5, 25)))
+    for first in (0, 5, 0, 5):
+        assert watch.see(entries(range(first, first + 20))).items == ()
+
+
+def test_a_feed_that_is_empty_for_a_while_comes_back_without_a_repetition() -> None:
+    watch = Watch()
+    watch.see(entries(range(100)))
+    for _ in range(3):
+        assert watch.see([]).items == ()
+    assert watch.see(entries(range(100))).items == ()
+
+
+# Edits
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("title", "Another title"),
+        ("text", "Three are dead, not two."),
+        ("link", "https://e.example/news/corrected"),
+        ("enclosures", (Enclosure(url="https://e.example/a.mp3"),)),
+    ],
+)
+def test_an_edited_entry_is_a_revision_that_says_what_changed(
+    part: str, value: object
+) -> None:
+    watch = Watch()
+    watch.see(entries(range(5)))
+    found = [*entries(range(3, 5)), entry(2, **{part: value}), *entries(range(2))]
+    reading = watch.see(found)
+    assert counts(reading) == (4, 0, 1, 0)
+    assert reading.items[0].changed == (part,)
+    assert watch.see(found).items == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Two people\ndied  in the flood near the old bridge on Tuesday.\n14 comments",
+        "Two people died in the \u2018flood\u2019 near the old bridge on Tuesday.",
+        "Two people died in the 'flood' near the old bridge on Tuesday. (3 hours ago)",
+        "Two people died in the 'flood' near the old bridge on Tuesday.\nRelated: Other",
+        "Advertisement\nTwo people died in the 'flood' near the old bridge on Tuesday.",
+        "Two people died in the 'flood' near the old bridge on Tuesday.\nÀ lire aussi : X",
+        "Two people died in the 'flood' near the old bri\u00addge on Tuesday.",
+    ],
+)
+def test_counters_advertisements_related_links_and_dressing_are_no_edits(
+    text: str,
+) -> None:
+    plain = "Two people died in the 'flood' near the old bridge on Tuesday."
+    if "'" not in text and "\u2018" not in text:
+        plain = (
+            "Two people died in the flood near the old bridge on Tuesday.\n2 comments"
+        )
+    if "(" in text:
+        plain += " (2 hours ago)"
+    watch = Watch()
+    watch.see([entry(1, text=plain)])
+    assert counts(watch.see([entry(1, text=text)])) == (1, 0, 0, 0)
+
+
+def test_a_number_in_a_text_is_no_counter() -> None:
+    watch = Watch()
+    watch.see([entry(1, text="12 dead, 3 injured, 40 views of the sea")])
+    reading = watch.see([entry(1, text="13 dead, 3 injured, 40 views of the sea")])
+    assert reading.items[0].changed == ("text",)
+
+
+def test_new_dates_tracking_parameters_and_tokens_are_no_edits() -> None:
+    def at(moment: int) -> Entry:
+        return entry(
+            1,
+            link=f"http://www.e.example/news/1/?utm_source=rss&utm_id={moment}",
+            published=NOW - timedelta(minutes=moment),
+            updated=NOW - timedelta(minutes=moment),
+            enclosures=(
+                Enclosure(
+                    url=f"https://cdn.example/i.jpg?Expires={moment}&Signature=x"
+                ),
+                Enclosure(url=f"https://cdn.example/get?id=7&token={moment}"),
+            ),
+        )
+
+    watch = Watch()
+    watch.see([at(1)])
+    assert watch.see([at(2)]).items == ()
+
+
+def test_two_texts_in_turn_are_published_twice_each_and_a_third_always() -> None:
+    watch = Watch()
+    told = []
+    for text in ("a", "b", "a", "b", "a", "b", "a", "c", "c", "b"):
+        told += [item.text for item in watch.see([entry(1, text=text)]).items]
+    assert told == ["a", "b", "a", "b", "c", "b"]
+
+
+def test_a_feed_whose_texts_all_change_at_each_fetch_is_not_edited_for_ever() -> None:
+    watch = Watch()
+    edits = [
+        watch.see(entries(range(10), text=f"The same but for an ad: {word * 3}")).edited
+        for word in ("eel", "cod", "ray", "ide", "dab", "gar")
+    ]
+    assert edits == [0, 10, 0, 0, 0, 0]
+
+
+def test_a_new_title_is_told_also_where_the_texts_never_rest() -> None:
+    watch = Watch()
+    for word in ("eel", "cod", "ray"):
+        watch.see(entries(range(10), text=f"ad {word}"))
+    reading = watch.see(
+        [entry(9, text="ad ide", title="New"), *entries(range(9), text="ad ide")]
+    )
+    assert [item.changed for item in reading.items] == [("title",)]
+
+
+# Identity
+
+
+def test_guid_if_it_is_stable_and_unique_else_link_else_text() -> None:
+    (item,) = Watch().see([entry(1)]).items
+    assert usable(item) == {"guid", "link", "text"}
+    (item,) = Watch().see([entry(1, guid="")]).items
+    assert usable(item) == {"link", "text"}
+    (item,) = Watch().see([entry(1, guid="", link="")]).items
+    assert usable(item) == {"text"}
+
+
+@pytest.mark.parametrize(
+    "guid",
+    [
+        "http://e.example/a/1",
+        "https://WWW.E.example/a/1/",
+        "https://e.example/a/1?utm_medium=rss",
+        "https://e.example/a/1#2",
+    ],
+)
+def test_spellings_of_an_address_are_one_guid(guid: str) -> None:
+    watch = Watch()
+    (first,) = watch.see([entry(1, guid="https://e.example/a/1")]).items
+    assert watch.see([entry(1, guid=guid)]).items == ()
+    (item,) = Watch().see([entry(1, guid=guid)]).items
+    assert item.identities[0] == first.identities[0]
+
+
+def test_a_fragment_tells_entries_apart() -> None:
+    found = [entry(n, guid=f"https://e.example/log#v{n}") for n in range(3)]
+    items = Watch().see(found).items
+    assert all("guid" in usable(item) for item in items)
+
+
+def test_a_feed_that_changes_the_guid_on_every_fetch_is_detected() -> None:
+    watch = Watch()
+    rng = random.Random(1)
+    first = watch.see(fetched(range(10), rng))
+    assert first.habits == frozenset()
+    second = watch.see(fetched(range(1, 11), rng))
+    assert second.habits == {"guids_change"}
+    assert counts(second) == (9, 1, 0, 0)
+    assert usable(second.items[0]) == {"link", "text"}
+    third = watch.see(fetched(range(1, 11), rng))
+    assert counts(third) == (10, 0, 0, 0)
+    edited = fetched(range(1, 11), rng)
+    edited[0] = edited[0]._replace(title="Other")
+    assert [item.changed for item in watch.see(edited).items] == [("title",)]
+
+
+def fetched(numbers: range, rng: random.Random) -> list[Entry]:
+    return [
+        one._replace(guid=f"urn:uuid:{rng.getrandbits(64):x}")
+        for one in entries(numbers)
+    ]
+
+
+def test_guids_that_change_once_in_a_migration_are_trusted_again() -> None:
+    watch = Watch()
+    watch.see(entries(range(10)))
+    moved = [one._replace(guid=f"{one.guid}/new") for one in entries(range(10))]
+    assert watch.see(moved).habits == {"guids_change"}
+    assert watch.see(moved[:9]).habits == {"guids_change"}
+    assert watch.see(moved[:8]).habits == frozenset()
+
+
+def test_one_new_guid_does_not_make_a_habit() -> None:
+    watch = Watch()
+    watch.see(entries(range(10)))
+    found = [entry(9, guid="urn:new:9"), *entries(range(9))]
+    assert watch.see(found).habits == frozenset()
+
+
+def test_a_feed_with_the_same_guid_in_all_items_is_detected() -> None:
+    watch = Watch()
+    one_guid = "tag:e.example:all-the-same"
+    reading = watch.see(entries(range(5), guid=one_guid))
+    assert reading.habits == {"guids_shared"}
+    assert counts(reading) == (0, 5, 0, 0)
+    assert all(usable(item) == {"link", "text"} for item in reading.items)
+    reading = watch.see(entries(range(1, 6), guid=one_guid))
+    assert counts(reading) == (4, 1, 0, 0)
+    found = entries(range(1, 6), guid=one_guid)
+    found[2] = found[2]._replace(text="Another text, and it is long enough to count.")
+    assert [item.changed for item in watch.see(found).items] == [("text",)]
+
+
+def test_a_guid_in_two_of_many_entries_says_nothing_against_the_others() -> None:
+    found = entries(range(10))
+    found[3] = found[3]._replace(guid=found[4].guid)
+    reading = Watch().see(found)
+    assert reading.habits == frozenset()
+    assert Counter("guid" in usable(item) for item in reading.items) == {
+        True: 8,
+        False: 2,
+    }
+
+
+def test_a_reused_guid_is_a_new_publication() -> None:
+    watch = Watch()
+    (first,) = watch.see([entry(1, guid="tag:e.example:top-story")]).items
+    reading = watch.see([entry(2, guid="tag:e.example:top-story")])
+    assert counts(reading) == (0, 1, 0, 0)
+    (second,) = reading.items
+    assert second.changed == ()
+    assert not names(first) & names(second)
+    third = entry(2, guid="tag:e.example:top-story", title="Title 2, corrected")
+    (edited,) = watch.see([third]).items
+    assert edited.changed == ("title",)
+    assert "guid" not in usable(edited)
+
+
+def test_a_new_title_with_its_link_and_text_is_an_edit_while_the_date_stands() -> None:
+    watch = Watch()
+    watch.see([entry(1)])
+    other = entry(2, guid=entry(1).guid, published=entry(1).published)
+    (item,) = watch.see([other]).items
+    assert item.changed == ("title", "text", "link")
+
+
+def test_a_link_that_another_entry_had_names_neither() -> None:
+    watch = Watch()
+    live = "https://e.example/live"
+    watch.see([entry(1, link=live)])
+    (item,) = watch.see([entry(2, link=live)]).items
+    assert item.changed == ()
+    assert usable(item) == {"guid", "text"}
+
+
+def test_the_link_of_the_site_names_no_entry() -> None:
+    for home in ("https://e.example", "http://www.other.example/"):
+        (item,) = Watch().see([entry(1, link=home)]).items
+        assert "link" not in usable(item)
+
+
+def test_the_same_words_with_each_bulletin_do_not_make_them_one() -> None:
+    watch = Watch()
+
+    def bulletin(number: int) -> Entry:
+        return entry(
+            number,
+            title="The news at the hour",
+            text="The latest news from our correspondents all over the world.",
+            link="",
+            enclosures=(Enclosure(url=f"https://e.example/{number}.mp3"),),
+        )
+
+    (first,) = watch.see([bulletin(1)]).items
+    (second,) = watch.see([bulletin(2)]).items
+    both = Watch().see([bulletin(2), bulletin(1)]).items
+    assert names(first) & names(second) == set()
+    assert names(both[0]) & names(both[1]) == set()
+
+
+def test_identity_is_stable_over_the_moment_of_detection() -> None:
+    watch = Watch()
+    rng = random.Random(2)
+    (*_, first) = watch.see(fetched(range(6), rng)).items
+    found = fetched(range(6), rng)
+    found[-1] = found[-1]._replace(title="Corrected")
+    (second,) = watch.see(found).items
+    assert "guid" in usable(first)
+    assert "guid" not in usable(second)
+    assert names(first) & names(second)
+
+
+def test_feeds_of_one_site_give_an_article_the_same_name() -> None:
+    other = subscription(Feed(url="https://e.example/world.xml"))
+    document = FeedDocument("", "https://e.example/", "", (entry(1, guid="4711"),))
+    (one,) = compare(document, ABOUT, NOW, b"").items
+    (two,) = compare(document, other, NOW, b"").items
+    assert one.publisher == two.publisher
+    assert names(one) & names(two) >= {("link", "https://e.example/news/1")}
+
+
+# Retractions
+
+
+def test_an_entry_that_vanishes_from_a_complete_feed_is_withdrawn() -> None:
+    watch = Watch()
+    published = watch.see(entries(range(5)), complete=True).items
+    reading = watch.see(entries(range(1, 5)), complete=True)
+    assert counts(reading) == (4, 0, 0, 1)
+    (item,) = reading.items
+    assert item.state == "withdrawn"
+    assert item.identities[0] == published[-1].identities[0]
+    assert watch.see(entries(range(1, 5)), complete=True).items == ()
+    (back,) = watch.see(entries(range(5)), complete=True).items
+    assert (back.state, back.title) == ("present", "Title 0")
+
+
+def test_an_entry_that_leaves_a_window_is_not_withdrawn() -> None:
+    watch = Watch()
+    watch.see(entries(range(5)))
+    found = entries(range(5))
+    del found[2]
+    assert counts(watch.see(found)) == (4, 0, 0, 0)
+
+
+def test_a_document_that_is_broken_or_empty_withdraws_nothing() -> None:
+    watch = Watch()
+    watch.see(entries(range(9)), complete=True)
+    memory = watch.memory
+    for found, parts in (
+        ([], {}),
+        (entries(range(1, 9)), {"cut_off": True}),
+        (entries(range(1, 9)), {"omitted": ("too many",)}),
+        (entries(range(5, 9)), {}),
+    ):
+        watch.memory = memory
+        assert watch.see(found, complete=True, **parts).withdrawn == 0
+
+
+def test_a_tombstone_withdraws_once_and_the_entry_may_return() -> None:
+    watch = Watch()
+    watch.see([entry(1), entry(2)])
+    stone = Entry(guid=entry(1).guid, updated=NOW, withdrawn=True)
+    reading = watch.see([entry(2), stone])
+    assert counts(reading) == (1, 0, 0, 1)
+    assert watch.see([entry(2), stone]).items == ()
+    assert counts(watch.see([entry(2), entry(1)])) == (1, 0, 1, 0)
+
+
+def test_the_later_of_an_entry_and_its_tombstone_counts() -> None:
+    stone = Entry(guid=entry(1).guid, updated=NOW, withdrawn=True)
+    (item,) = Watch().see([entry(1), stone]).items
+    assert item.state == "withdrawn"
+    (item,) = Watch().see([entry(1, updated=NOW + timedelta(hours=1)), stone]).items
+    assert item.state == "present"
+
+
+# Gaps
+
+
+def test_a_document_without_an_entry_that_was_known_is_a_gap() -> None:
+    watch = Watch()
+    assert not watch.see(entries(range(10))).gap
+    assert not watch.see(entries(range(9, 19))).gap
+    assert watch.see(entries(range(25, 35))).gap
+
+
+def test_what_is_no_gap() -> None:
+    watch = Watch()
+    watch.see(entries(range(100, 102)))
+    assert not watch.see(entries(range(110, 112))).gap  # it only ever shows two
+    watch = Watch()
+    watch.see(entries(range(100, 110)))
+    assert not watch.see(entries(range(10))).gap  # older than what was known
+    edition = NOW - timedelta(hours=1)
+    assert not watch.see(entries(range(110, 120), published=edition)).gap
+
+
+def test_a_gap_is_told_again_after_a_crash_in_its_midst() -> None:
+    watch = Watch()
+    watch.see(entries(range(10)))
+    reading = watch.see(entries(range(25, 35)))
+    before = Watch()
+    before.see(entries(range(10)))
+    half = remembered(before.memory, reading.items[:4])
+    again = read(entries(range(25, 35)), half)
+    assert (again.gap, again.new) == (True, 6)
+
+
+# Dates
+
+
+def test_dates_that_are_bumped_on_each_fetch_are_not_believed() -> None:
+    watch = Watch()
+    for minute in range(3):
+        bumped = NOW - timedelta(minutes=10 - minute)
+        reading = watch.see(entries(range(minute, minute + 9), published=bumped))
+    assert reading.habits == {"dates_bumped"}
+    assert [item.published for item in reading.items] == [None]
+    assert reading.published == (None,)
+
+
+@pytest.mark.parametrize(
+    ("claim", "believed"),
+    [
+        (None, False),
+        (datetime(1970, 1, 1, tzinfo=UTC), False),
+        (datetime(1, 1, 1, tzinfo=UTC), False),
+        (NOW + timedelta(days=3), False),
+        (NOW + timedelta(hours=13), True),
+        (NOW - timedelta(days=9000), True),
+    ],
+)
+def test_a_claim_is_kept_unless_it_cannot_be_true(
+    claim: datetime | None, believed: bool
+) -> None:
+    (item,) = Watch().see([entry(1, published=claim)]).items
+    assert item.published == (claim if believed else None)
+
+
+# Memory
+
+ENTRIES = st.lists(
+    st.builds(
+        lambda guid, link, title, text: Entry(
+            guid=guid, link=link and f"https://e.example/{link}", title=title, text=text
+        ),
+        st.sampled_from(["", "urn:a:1", "urn:a:2", "3"]),
+        st.sampled_from(["", "x", "y"]),
+        st.sampled_from(["One", "Two"]),
+        st.sampled_from(["", "A text that is so long that it can be a name.", "b"]),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ENTRIES, max_size=5))
+def test_each_version_of_an_entry_is_published_once_while_it_stays(
+    documents: list[list[Entry]],
+) -> None:
+    watch = Watch()
+    for found in documents:
+        first = watch.see(found)
+        assert first.known + first.new + first.edited == len(first_known(found, first))
+        assert watch.see(found).items == ()
+
+
+def first_known(found: list[Entry], reading: Reading) -> list[Entry]:
+    assert reading.entries == len(found)
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(ENTRIES, ENTRIES, st.data())
+def test_what_was_published_before_a_crash_is_not_published_again(
+    before: list[Entry], after: list[Entry], data: st.DataObject
+) -> None:
+    memory = read(before, b"").memory
+    reading = read(after, memory)
+    at = data.draw(st.integers(0, len(reading.items)))
+    half = remembered(memory, reading.items[:at])
+    again = read(after, half)
+    assert said(again.items) == said(reading.items[at:])
+    whole = remembered(remembered(memory, reading.items[:at]), again.items)
+    assert read(after, whole).items == ()
+
+
+def said(items: tuple[RawItem, ...]) -> list[tuple[object, ...]]:
+    return [(item.state, item.link, item.title, item.text) for item in items]
+
+
+@settings(max_examples=150, deadline=None)
+@given(ENTRIES, ENTRIES, st.randoms(use_true_random=False))
+def test_the_order_of_a_document_changes_nothing_but_the_order(
+    before: list[Entry], after: list[Entry], rng: random.Random
+) -> None:
+    memory = read(before, b"").memory
+    shuffled = rng.sample(after, len(after))
+    one, two = read(after, memory), read(shuffled, memory)
+    assert Counter(said(one.items)) == Counter(said(two.items))
+    assert (one.gap, one.habits) == (two.gap, two.habits)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=300), ENTRIES)
+def test_no_bytes_are_too_strange_for_a_memory(
+    memory: bytes, found: list[Entry]
+) -> None:
+    for strange in (memory, b"\x01" + memory, read(found, b"").memory + memory):
+        assert read(found, strange).entries == len(found)
+        remembered(strange, read(found, b"").items)
+
+
+@given(st.binary(max_size=300), st.text(max_size=30))
+def test_a_memory_is_text_on_the_topic(memory: bytes, text: str) -> None:
+    assert as_bytes(as_text(memory)) == memory
+    as_bytes(text)
+
+
+def test_an_unknown_version_of_the_memory_starts_anew() -> None:
+    memory = read(entries(range(5)), b"").memory
+    assert read(entries(range(5)), b"\xff" + memory[1:]).new == 5
+
+
+def test_a_memory_is_small() -> None:
+    watch = Watch()
+    for first in range(0, 200, 10):
+        watch.see(entries(range(first, first + 30)))
+    assert len(watch.memory) < 100 + 2 * 30 * TRACE_BYTES
+
+
+def test_a_feed_of_25_000_entries_does_not_publish_its_rest_at_each_change() -> None:
+    found = [Entry(guid=f"urn:n:{n}", title=f"T{n}") for n in range(25_000)]
+    watch = Watch()
+    assert watch.see(found).new == 25_000
+    assert len(as_text(watch.memory)) < 900_000
+    assert len(unpack(watch.memory).traces) == TRACES_MAX
+    reading = watch.see([Entry(guid="urn:n:new", title="New"), *found])
+    assert counts(reading) == (25_000, 1, 0, 0)
