@@ -17,6 +17,7 @@ from console import (
     feeds_transfer,
     options,
     screen,
+    wording,
 )
 from console.context import Context, command
 from console.exits import Exit
@@ -178,7 +179,7 @@ async def hosts(
     now = clock.now()
     screen.show(Text(feeds_lines.HOSTS_HEAD, style="bold"))
     screen.show(*(feeds_lines.host_line(one, now) for one in found[: limit or None]))
-    screen.show(Text(f"{len(found):,} hosts", style="bold"))
+    screen.show(Text(wording.counted(len(found), "host"), style="bold"))
     return Exit.OK
 
 

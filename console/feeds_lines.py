@@ -234,11 +234,11 @@ def _figures(health: FeedHealth) -> Iterator[tuple[str, str]]:
         "polls",
         f"{health.polls:,}, {health.polls_new:,} of them brought something new",
     )
-    yield (
-        "items",
+    items = (
         f"{health.published:,} published, {health.edited:,} edited, "
-        f"{health.withdrawn:,} withdrawn, {health.refused:,} refused",
+        f"{health.withdrawn:,} withdrawn, {health.refused:,} refused"
     )
+    yield "items", items
     before = wording.counted(health.gaps, "poll")
     yield "gaps", f"before {before} entries were probably missed" if health.gaps else ""
 

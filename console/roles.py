@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import structlog
@@ -64,19 +65,20 @@ async def connect(
 ) -> Exit:
     """Read the configured feeds or stations and publish what they give.
 
-    Runs until SIGTERM or Ctrl-C. Kafka being away is waited for.
+    Runs until SIGTERM or Ctrl-C. Kafka being away is waited for. Feeds that are added,
+    paused or removed meanwhile ('wirewatch feeds', or in the configuration file) are
+    taken up within seconds.
     """
     settings = at.settings
-    if not (settings.rss.feeds if kind == "rss" else settings.radio.stations):
-        section = "[[rss.feeds]]" if kind == "rss" else "[[radio.stations]]"
+    if kind == "radio" and not settings.radio.stations:
         raise SettingsError(
-            f"there is no source to read: add {section} to {at.file_to_edit}"
+            f"there is no source to read: add [[radio.stations]] to {at.file_to_edit}"
         )
     stop = asyncio.Event()
     with stopping(stop):
         async with open_log(settings) as log:
             begun = asyncio.Event()
-            reading = connector(kind, settings, log)
+            reading = connector(kind, settings, log, file=at.config_file)
             watched = Watched(
                 role="connect-rss" if kind == "rss" else "connect-radio",
                 ready=begun.is_set,
@@ -131,10 +133,16 @@ async def worker(
     return Exit.OK
 
 
-def connector(kind: Literal["rss", "radio"], settings: Settings, log: Log) -> Connector:
-    """Return the connector of *kind*."""
+def connector(
+    kind: Literal["rss", "radio"],
+    settings: Settings,
+    log: Log,
+    *,
+    file: Path | None = None,
+) -> Connector:
+    """Return the connector of *kind*; *file* is the configuration, whose feeds it follows."""
     if kind == "rss":
-        return RssConnector(settings, log)
+        return RssConnector(settings, log, file=file)
     return RadioConnector(settings, log)
 
 

@@ -115,15 +115,15 @@ def _connectors(at: Context, log: Log, *, sample: bool) -> list[Connector]:
     if sample:
         _log.info("run.sample", data=settings.data)
         return [SampleFeed(settings, log)]
-    found: list[Connector] = []
-    if settings.rss.feeds:
-        found.append(connector("rss", settings, log))
+    # Also without a feed: one may be added at any time.
+    found = [connector("rss", settings, log, file=at.config_file)]
     if settings.radio.stations:
         found.append(connector("radio", settings, log))
-    if not found:
+    elif not settings.rss.feeds:
         _log.warning(
-            "no source is configured: add [[rss.feeds]] or [[radio.stations]] to "
-            f"{at.file_to_edit}, or try --sample"
+            "no source is configured; feeds are taken up as they come from "
+            f"'{at.again('feeds', 'add', 'URL')}' or [[rss.feeds]] in "
+            f"{at.file_to_edit}; or try --sample"
         )
     return found
 

@@ -11,6 +11,7 @@ import asyncio
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -43,6 +44,9 @@ class Rolled(NamedTuple):
     paused: bool
     #: Where it stands: in the configuration file, or on ``connectors.feeds``.
     origin: Literal["file", "added"]
+    #: When somebody last said something of it on ``connectors.feeds``: added it, paused
+    #: or resumed it. One that is parked is asked again when it is resumed.
+    said: datetime | None = None
 
 
 class _Stamp(NamedTuple):
@@ -185,13 +189,17 @@ def merged(
     configured: Mapping[str, Feed], added: Mapping[str, WatchedFeed]
 ) -> dict[str, Rolled]:
     """Return all feeds: of one id the configured one, paused as it was said last."""
-    rolled = {
-        ident: Rolled(feed, ident in added and added[ident].paused, "file")
-        for ident, feed in configured.items()
-    }
+    rolled = {}
+    for ident, feed in configured.items():
+        rolled[ident] = Rolled(feed, paused=False, origin="file")
+        if (record := added.get(ident)) is not None:
+            paused, said = record.paused, record.added
+            rolled[ident] = rolled[ident]._replace(paused=paused, said=said)
     for ident, record in added.items():
         if ident not in rolled and record.url:
-            rolled[ident] = Rolled(feed_of(record), record.paused, "added")
+            rolled[ident] = Rolled(
+                feed_of(record), record.paused, "added", record.added
+            )
     return rolled
 
 
