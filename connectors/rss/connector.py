@@ -1,322 +1,467 @@
-"""The feeds: asked in turn, read in worker processes, published."""
+"""The feeds: asked in turn, read in worker processes, published.
+
+One process watches as many feeds as anybody has: a feed is a few kilobytes of memory and a
+place on the agenda, not a task. ``rss.parallel`` workers take from the agenda what is due.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import random
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
 
 from connectors.face import (
+    Published,
     Refused,
     SourceStatus,
-    load_cursors,
     log_fetch,
     patiently,
     pause,
-    publish,
     until_stopped,
 )
-from connectors.http import Document, FetchFailedError, HttpClient, NotModified
-from connectors.rss.items import FeedItems, read
-from connectors.rss.memory import sift
-from connectors.rss.schedule import FIRST_SPREAD_S, delay_s
-from connectors.rss.subscription import Subscription, subscription
+from connectors.http import Document, HttpClient
+from connectors.rss.agenda import Agenda
+from connectors.rss.fulltext import Pages
+from connectors.rss.health import after, tidings
+from connectors.rss.healthbook import HealthBook
+from connectors.rss.look import Look
+from connectors.rss.poll import FAULTS, Found, Question, Reader, ask, failed
+from connectors.rss.recovery import Kept, Ledger
+from connectors.rss.roster import Rolled, Roster
+from connectors.rss.schedule import limits, pace
+from connectors.rss.shard import Shard
+from connectors.rss.watched import (
+    Watched,
+    due_in_s,
+    is_still_asked,
+    now_s,
+    watched,
+)
+from connectors.rss.websub import Hubs
 from connectors.urls import host_of
 from streams import clock
-from streams.errors import (
-    PoolCallError,
-    SettingsError,
-    SourceError,
-    SourceUnavailableError,
-    WirewatchError,
-)
+from streams.errors import TransientError
 from streams.log.face import Log
 from streams.pool import Pool
-from streams.records import Cursor
-from streams.settings import Feed, Settings
+from streams.records import FeedHealth
+from streams.settings import Settings
 from streams.text import fingerprint
 
 
-STAGE = "connectors.rss"
 #: What one document may take to parse; 1 MB of hostile markup takes some seconds.
 PARSE_TIMEOUT_S = 20.0
-PARSERS = 2
+#: Feeds that are overdue at the start are asked so many a second, the liveliest first.
+OVERDUE_PER_S = 50.0
+#: Where a host asks for a pause without saying how long, and at most.
+HOST_PAUSE_S = 60.0
+HOST_PAUSE_MAX_S = 3_600.0
+#: Between two estimates of the pace, which moves slowly.
+PACE_S = 60.0
+#: What may be written at the end, within the 2 s that stopping takes.
+CLOSE_MAX_S = 1.0
 
 _log = structlog.get_logger()
 
 
-@dataclass
-class _Watched:
-    """One feed, and what we know of it."""
-
-    feed: Feed
-    subscription: Subscription
-    cursor: Cursor
-    state: str = "waiting"
-    last_good: datetime | None = None
-    last_error: str = ""
-    failures: int = 0
-    published: int = 0
-    refused: int = 0
-    known: int = 0
-    looks: Counter[str] = field(default_factory=Counter)
-    refusals: Counter[str] = field(default_factory=Counter)
-    due: datetime | None = None
-    host: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.host = host_of(self.feed.url)
-
-    @property
-    def ident(self) -> str:
-        return self.subscription.source.id
-
-
 class RssConnector:
-    """Polls every configured feed; see :class:`connectors.face.Connector`."""
+    """Polls the feeds on the list; see :class:`connectors.face.Connector`.
 
-    def __init__(self, settings: Settings, log: Log) -> None:
+    ``file`` is the configuration file, whose changes are followed.
+    """
+
+    def __init__(
+        self, settings: Settings, log: Log, *, file: Path | None = None
+    ) -> None:
         self._settings = settings
-        self._log = log
+        self._shard = Shard.parse(settings.rss.shard)
+        self._roster = Roster(settings, log, file=file)
+        self._ledger = Ledger(log, self._shard)
+        self._book = HealthBook(log)
+        self._watched: dict[str, Watched] = {}
+        self._agenda = Agenda()
+        self._woken = asyncio.Event()
+        #: Of the workers that have nothing to do one waits for what is due.
+        self._turn = asyncio.Lock()
+        #: Of feeds that are polled or delivered now: one at a time.
+        self._alone: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._limits = limits(settings.rss)
         self._rng = random.Random()  # noqa: S311 - spreads requests
-        self._watched = [
-            _Watched(feed, (about := subscription(feed)), _fresh(feed, about))
-            for feed in settings.rss.feeds
-        ]
-        idents = Counter(watched.ident for watched in self._watched)
-        if twice := [ident for ident, count in idents.items() if count > 1]:
-            # They would share a cursor; tokens and passwords do not count in an id.
-            raise SettingsError(
-                f"{len(twice)} of rss.feeds have the id of another, such as "
-                f"{twice[0]!r}: give each an id"
-            )
-        self._room = asyncio.Semaphore(settings.rss.parallel)
-        self._hosts: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Poll until *stop* is set. Raises FatalError if the log or the pool is broken."""
-        if not self._watched:
-            await stop.wait()
-            return
-        load = partial(load_cursors, self._log)
-        cursors = await patiently(load, stop, doing="reading the cursors")
-        if cursors is None:
-            return
-        for watched in self._watched:
-            if cursor := cursors.get(watched.ident):
-                watched.cursor = _for_url(cursor, watched.feed.url)
-                watched.last_good = cursor.updated
-        async with (
-            HttpClient(self._settings.http) as http,
-            Pool(PARSERS, timeout_s=PARSE_TIMEOUT_S, name="feeds") as pool,
-        ):
-            # What is under way at the end is asked again at the next start.
-            await until_stopped(
-                stop,
-                [self._watch(watched, http, pool, stop) for watched in self._watched],
-            )
 
     def statuses(self) -> list[SourceStatus]:
         """Return how each feed does."""
-        return [
-            SourceStatus(
-                connector="rss",
-                id=watched.ident,
-                name=watched.subscription.source.name or watched.ident,
-                state=watched.state,
-                last_good=watched.last_good,
-                published=watched.published,
-                refused=watched.refused,
-                last_error=watched.last_error,
-                looks=watched.looks,
-                known=watched.known,
-                refusals=watched.refusals,
-                due=watched.due,
-            )
-            for watched in self._watched
-        ]
+        now, mono_s = clock.now(), now_s()
+        return [one.status(now, mono_s) for one in self._watched.values()]
 
-    async def _watch(
-        self, watched: _Watched, http: HttpClient, pool: Pool, stop: asyncio.Event
-    ) -> None:
-        settings = self._settings.rss
-        interval_s = max(
-            watched.feed.interval_s or settings.interval_s, settings.interval_min_s
-        )
-        spread_s = min(FIRST_SPREAD_S, interval_s) if len(self._watched) > 1 else 0.0
-        stopped = await _pause(watched, self._rng.uniform(0, spread_s), stop)
-        while not stopped:
-            retry_after_s = await self._attempt(watched, http, pool, stop)
-            wait_s = delay_s(
-                interval_s,
-                failures=watched.failures,
-                retry_after_s=retry_after_s,
-                rng=self._rng,
-            )
-            stopped = await _pause(watched, wait_s, stop)
+    async def run(self, stop: asyncio.Event) -> None:
+        """Poll until *stop* is set.
 
-    async def _attempt(
-        self, watched: _Watched, http: HttpClient, pool: Pool, stop: asyncio.Event
-    ) -> float:
-        """Poll once; return how long the server asks us to stay away."""
+        Raises FatalError if the log or the pool is broken, or another process has taken
+        over the shard; SettingsError if two feeds of the file have one id.
+        """
+        rolled = await self._first_list(stop)
+        if rolled is None:
+            return
+        opening = partial(self._ledger.open, rolled)
+        kept = await patiently(opening, stop, doing="reading the cursors")
+        if kept is None:
+            return
         try:
-            await self._poll(watched, http, pool, stop)
-        except (SourceError, SourceUnavailableError, PoolCallError) as error:
-            watched.failures += 1
-            watched.looks["failed"] += 1
-            watched.state, watched.last_error = "failing", str(error)
-            _log.warning(
-                "rss.failed",
-                source=watched.ident,
-                failures=watched.failures,
-                error=watched.last_error,
-            )
-            if isinstance(error, FetchFailedError):
-                return error.failure.retry_after_s
-            return 0.0
-        watched.looks["new" if watched.state == "fresh" else "unchanged"] += 1
-        watched.failures, watched.last_error = 0, ""
-        watched.last_good = clock.now()
-        return 0.0
+            loading = partial(self._book.load, rolled)
+            healths = await patiently(loading, stop, doing="reading how the feeds do")
+            if healths is not None:
+                await self._poll_all(stop, rolled, kept, healths)
+        finally:
+            await self._close()
 
-    async def _poll(
-        self, watched: _Watched, http: HttpClient, pool: Pool, stop: asyncio.Event
-    ) -> None:
-        # The host first: a slow one must not take room from the others.
-        async with self._hosts[watched.host], self._room:
-            answer = await http.get(
-                watched.feed.url,
-                etag=watched.cursor.position.get("etag", ""),
-                last_modified=watched.cursor.position.get("last_modified", ""),
-            )
-        if isinstance(answer, NotModified):
-            watched.state = "unchanged"
-            _log.info("rss.unchanged", source=watched.ident, because="not modified")
-            return
-        digest = hashlib.sha256(answer.body).hexdigest()
-        if digest == watched.cursor.position.get("body"):
-            watched.state = "unchanged"
-            watched.cursor = _moved(watched.cursor, answer, digest, clock.now())
-            _log.info("rss.unchanged", source=watched.ident, because="same body")
-            return
-        await self._publish(watched, answer, digest, pool, stop)
+    async def _first_list(self, stop: asyncio.Event) -> dict[str, Rolled] | None:
+        """Return the feeds once there are any; None when *stop* is set before."""
+        loading = "reading the list of feeds"
+        rolled = await patiently(self._roster.load, stop, doing=loading)
+        while rolled is not None and not (held := self._held(rolled)):
+            rolled = await self._roster.changed(stop)
+        return None if rolled is None else held
 
-    async def _publish(
+    async def _poll_all(
         self,
-        watched: _Watched,
-        document: Document,
-        digest: str,
-        pool: Pool,
         stop: asyncio.Event,
+        rolled: Mapping[str, Rolled],
+        kept: Mapping[str, Kept],
+        healths: Mapping[str, FeedHealth],
     ) -> None:
+        settings = self._settings
+        parsers = settings.rss.parsers or max(1, (os.cpu_count() or 1) // 2)
+        self._join(rolled, kept, healths)
+        async with (
+            HttpClient(settings.http, parallel=settings.rss.parallel) as http,
+            Pool(
+                parsers,
+                timeout_s=PARSE_TIMEOUT_S,
+                memory_max_bytes=settings.rss.parser_memory_mb * 1_000_000,
+                name="feeds",
+            ) as pool,
+        ):
+            self._http = http
+            self._reader = Reader(pool, Pages(http, pool, settings))
+            self._hubs = Hubs(settings, http, partial(self._deliver, stop))
+            # What is under way at the end is asked again at the next start.
+            await until_stopped(
+                stop,
+                [
+                    *(self._work(stop) for _ in range(settings.rss.parallel)),
+                    self._follow(stop),
+                    self._pace(stop),
+                    _lasting(self._ledger.run, stop),
+                    _lasting(self._book.run, stop),
+                    _lasting(self._hubs.run, stop),
+                ],
+            )
+
+    async def _close(self) -> None:
+        """Write what is known, if the log takes it soon; without it a feed is asked again."""
+        if self._ledger.lost:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_MAX_S):
+                await self._book.flush()
+                await self._ledger.close()
+        except (TransientError, TimeoutError) as error:
+            _log.warning("rss.not_closed", error=str(error) or "the log is too slow")
+
+    # -- the list ----------------------------------------------------------------------
+
+    def _held(self, rolled: Mapping[str, Rolled]) -> dict[str, Rolled]:
+        """Return those that this process reads."""
+        holds = self._shard.holds
+        return {i: one for i, one in rolled.items() if holds(host_of(one.feed.url))}
+
+    async def _follow(self, stop: asyncio.Event) -> None:
+        while (rolled := await self._roster.changed(stop)) is not None:
+            take_up = partial(self._take_up, self._held(rolled))
+            await patiently(take_up, stop, doing="taking up the list of feeds")
+        await stop.wait()
+
+    async def _take_up(self, rolled: Mapping[str, Rolled]) -> bool:
+        """Become what the list says: some feeds join, leave or change."""
+        joining = {i: one for i, one in rolled.items() if i not in self._watched}
+        if joining:
+            kept = await self._ledger.kept(joining)
+            healths = await self._book.load(joining)
+        leaving = [ident for ident in self._watched if ident not in rolled]
+        for ident in leaving:
+            self._leave(self._watched[ident])
         now = clock.now()
-        items, faults = await _read(document, watched.subscription, now, pool)
-        memory = watched.cursor.position.get("entries", "")
-        sifted = sift(items, memory)
-        told = watched.cursor.position.get("refused", "")
-        telling = fingerprint(*faults) if faults else ""
-        refused = [
-            Refused(watched.ident, "broken", fault, digest, len(document.body))
-            for fault in faults
-            if telling != told
+        changed = [
+            one
+            for ident, one in self._watched.items()
+            if ident in rolled and one.take_up(rolled[ident], now)
         ]
-        cursor = _moved(
-            watched.cursor,
-            document,
-            digest,
-            now,
-            remembered={"entries": sifted.memory, "refused": telling},
+        for one in changed:
+            self._book.note(one.health)
+        self._schedule(changed)
+        if joining:
+            self._join(joining, kept, healths)
+        self._watched = {i: self._watched[i] for i in rolled} | self._watched
+        _log.info(
+            "rss.list_taken_up",
+            feeds=len(rolled),
+            joined=len(joining),
+            left=len(leaving),
+            changed=len(changed),
         )
-        # Some feeds carry the time of the request: that alone is not worth a record.
-        moved = bool(sifted.new) or sifted.memory != memory or telling != told
-        published = await publish(
-            self._log,
-            sifted.new,
-            stage=STAGE,
-            stop=stop,
-            cursor=cursor if moved else None,
-            refused=refused,
-        )
+        return True
+
+    def _join(
+        self,
+        rolled: Mapping[str, Rolled],
+        kept: Mapping[str, Kept],
+        healths: Mapping[str, FeedHealth],
+    ) -> None:
+        joining = {
+            ident: watched(ident, one, kept.get(ident), healths.get(ident))
+            for ident, one in rolled.items()
+        }
+        self._watched |= joining
+        self._schedule(joining.values())
+
+    def _leave(self, one: Watched) -> None:
+        self._agenda.drop(one.ident)
+        self._hubs.drop(one.ident)
+        one.leaving = True
+        if one.ident not in self._alone:
+            del self._watched[one.ident]
+
+    # -- the agenda --------------------------------------------------------------------
+
+    def _schedule(self, some: Collection[Watched]) -> None:
+        """Enter *some* feeds; those that are overdue not all at once."""
+        now, mono_s = clock.now(), now_s()
+        waits = [(due_in_s(one.health, now), one) for one in some]
+        overdue = [one for wait_s, one in waits if not wait_s and not one.paused]
+        overdue.sort(key=lambda one: (one.health.interval_s, self._rng.random()))
+        for wait_s, one in waits:
+            if one.paused:
+                one.due_s = None
+                self._agenda.drop(one.ident)
+            elif wait_s:
+                self._put(one, mono_s + wait_s)
+        for place, one in enumerate(overdue):
+            self._put(one, mono_s + place / OVERDUE_PER_S)
+
+    def _put(self, one: Watched, due_s: float) -> None:
+        one.due_s = due_s
+        self._agenda.put(one.ident, one.host, due_s)
+        self._woken.set()
+
+    async def _next(self) -> Watched:
+        """Return the next feed to ask, when it is due; its host is busy from then on."""
+        while (ident := self._agenda.take(now_s())) is None:
+            at = self._agenda.next_at()
+            self._woken.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if at is None else at - now_s()):
+                    await self._woken.wait()
+        return self._watched[ident]
+
+    def _free(self, one: Watched) -> None:
+        """Let the host be asked again."""
+        self._agenda.done(one.ident, now_s(), self._settings.rss.host_gap_s)
+        self._woken.set()
+
+    async def _pace(self, stop: asyncio.Event) -> None:
+        """Keep the pace at which all feeds together are asked as often as is wanted."""
+        stopped = False
+        while not stopped:
+            by_rate = [
+                one.health
+                for one in self._watched.values()
+                if not (one.paused or one.feed.interval_s or one.health.hub_until)
+                and one.health.state not in {"parked", "gone"}
+            ]
+            # A quarter of a second for very many: not on the loop.
+            found = await asyncio.to_thread(pace, by_rate, self._limits)
+            self._limits = self._limits._replace(pace=found)
+            stopped = await pause(stop, PACE_S)
+
+    # -- a poll ------------------------------------------------------------------------
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        while True:
+            async with self._turn:
+                one = await self._next()
+            async with self._only(one):
+                await self._poll(one, stop)
+
+    @asynccontextmanager
+    async def _only(self, one: Watched) -> AsyncIterator[None]:
+        """One at a time reads a feed: a poll, or what a hub delivers."""
+        lock = self._alone.setdefault(one.ident, asyncio.Lock())
+        async with lock:
+            try:
+                yield
+            finally:
+                if one.leaving:
+                    self._watched.pop(one.ident, None)
+
+    async def _poll(self, one: Watched, stop: asyncio.Event) -> None:
+        question = one.question(clock.now())
+        found = await self._asked(one, question)
+        if is_still_asked(one, question):
+            await self._settle(one, question, found, stop)
+        elif not (one.leaving or one.paused):
+            self._put(one, now_s())
+
+    async def _asked(self, one: Watched, question: Question) -> Found:
+        """Ask and read; the host is free when it has answered.
+
+        Where the pages of its entries are read too, they most likely lie with the same
+        host, which then is free after those.
+        """
+        with ExitStack() as host:
+            host.callback(self._free, one)
+            try:
+                answer = await ask(self._http, question)
+                if not question.full_text:
+                    host.close()
+                return await self._reader.read(question, answer, clock.now())
+            except FAULTS as error:
+                found = failed(question, error, clock.now())
+                self._leave_alone(question, found)
+                return found
+
+    def _leave_alone(self, question: Question, found: Found) -> None:
+        """Pause a host that asks for it; what else fails is no matter of the host."""
+        failure = found.look.failure
+        if failure is not None and failure.kind == "slow_down":
+            wait_s = min(failure.retry_after_s or HOST_PAUSE_S, HOST_PAUSE_MAX_S)
+            self._agenda.host_pause(host_of(question.url), now_s() + wait_s)
+
+    async def _deliver(
+        self, stop: asyncio.Event, ident: str, document: Document
+    ) -> None:
+        """Take what a hub delivers: the feed, or what is new in it."""
+        one = self._watched.get(ident)
+        if one is None or one.paused or one.leaving:
+            return
+        async with self._only(one):
+            question = one.question(clock.now())._replace(probe=False)
+            try:
+                found = await self._reader.read(
+                    question, document, clock.now(), pushed=True
+                )
+            except FAULTS as error:
+                # Whoever the hub is, it says nothing about the feed's own server.
+                _log.warning("rss.delivery_unusable", source=ident, error=str(error))
+                return
+            if is_still_asked(one, question):
+                await self._settle(one, question, found, stop)
+
+    async def _settle(
+        self, one: Watched, question: Question, found: Found, stop: asyncio.Event
+    ) -> None:
+        """Store what a poll gave, and only then what it says about the feed."""
+        published = await self._publish(one, found, stop)
         if not published.complete:
             return
-        watched.cursor = cursor
-        watched.state = "fresh" if sifted.new else "unchanged"
-        watched.refused += len(published.refused)
-        watched.refusals.update(one.kind for one in published.refused)
-        watched.known += sifted.known
-        watched.published += len(sifted.new) + len(refused) - len(published.refused)
+        if found.items and found.document:
+            await self._archive(one, found.document)
+        one.count(found.look, published=len(found.items), known=found.known)
+        for refused in published.refused:
+            one.count_refused(refused.kind)
+        if not is_still_asked(one, question):
+            return
+        if found.hub:
+            self._hubs.offer(one.ident, found.topic or question.url, found.hub)
+        self._learn(one, found.look._replace(refused=len(published.refused)))
+        _tell(one, found, published)
+
+    async def _publish(
+        self, one: Watched, found: Found, stop: asyncio.Event
+    ) -> Published:
+        if found.entries is None:
+            return Published((), (), complete=True)
+        faults = found.refused
+        before = one.kept
+        kept = Kept(
+            entries=found.entries,
+            refused=fingerprint(*faults) if faults else "",
+            url=fingerprint(one.feed.url),
+        )
+        refused = [] if kept.refused == before.refused else _letters(one, found)
+        published = await self._ledger.publish(
+            one.ident,
+            found.items,
+            before=before,
+            after=kept,
+            refused=refused,
+            stop=stop,
+        )
+        if published.complete:
+            one.kept = kept
+        return published
+
+    def _learn(self, one: Watched, look: Look) -> None:
+        """Let the feed's health know of *look*, and its next poll follow from that."""
+        until = self._hubs.until(one.ident)
+        before = msgspec.structs.replace(one.health, hub_until=until)
+        with_own = self._limits._replace(own_s=one.feed.interval_s)
+        health = after(before, look, with_own, self._rng)
+        for said in tidings(before, health):
+            _log.warning("rss.feed", source=one.ident, said=said)
+        one.health = health
+        self._book.note(health)
+        wait_s = (health.next_poll - look.at).total_seconds() if health.next_poll else 0
+        self._put(one, now_s() + max(wait_s, 0.0))
+
+    async def _archive(self, one: Watched, document: Document) -> None:
+        """Keep the body, where that is wanted."""
+
+
+def _letters(one: Watched, found: Found) -> list[Refused]:
+    """Return what of the document is refused."""
+    body = found.document.body if found.document else b""
+    name = hashlib.sha256(body).hexdigest()
+    return [Refused(one.ident, "broken", why, name, len(body)) for why in found.refused]
+
+
+def _tell(one: Watched, found: Found, published: Published) -> None:
+    """Write the one line of a poll."""
+    look, health = found.look, one.health
+    if look.failure is not None:
+        again = health.failed_in_a_row > 1
+        tell = _log.info if again else _log.warning
+        tell(
+            "rss.failed",
+            source=one.ident,
+            failure=look.failure.kind,
+            failures=health.failed_in_a_row,
+            error=look.failure.message,
+        )
+    elif found.document is None:
+        _log.debug("rss.unchanged", source=one.ident, because=look.outcome)
+    else:
         log_fetch(
             "rss",
-            watched.ident,
-            entries=len(items) + len(refused),
-            known=sifted.known,
+            one.ident,
+            entries=len(found.items) + found.known + len(published.refused),
+            known=found.known,
             published=published,
-            detail={"bytes": len(document.body)},
+            detail={"bytes": len(found.document.body)},
         )
 
 
-async def _pause(watched: _Watched, seconds: float, stop: asyncio.Event) -> bool:
-    watched.due = clock.now() + timedelta(seconds=seconds)
-    return await pause(stop, seconds)
-
-
-async def _read(
-    document: Document, about: Subscription, now: datetime, pool: Pool
-) -> FeedItems:
-    try:
-        return await pool.run(
-            read,
-            document.body,
-            about,
-            now,
-            content_type=document.content_type,
-            content_language=document.content_language,
-            url=document.url,
-        )
-    except WirewatchError:
-        raise
-    except Exception as error:
-        # Reading is a function of the document: whatever it raises is about that.
-        raise SourceError(
-            f"{document.url}: it cannot be parsed: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _fresh(feed: Feed, about: Subscription) -> Cursor:
-    position = {"url": fingerprint(feed.url)}
-    return Cursor(source=about.source.id, position=position, updated=clock.now())
-
-
-def _for_url(cursor: Cursor, url: str) -> Cursor:
-    """Return *cursor*, without validators if they are those of another address."""
-    named = fingerprint(url)
-    if cursor.position.get("url") == named:
-        return cursor
-    kept = {name: cursor.position.get(name, "") for name in ("entries", "refused")}
-    return msgspec.structs.replace(cursor, position={"url": named} | kept)
-
-
-def _moved(
-    cursor: Cursor,
-    document: Document,
-    digest: str,
-    now: datetime,
-    *,
-    remembered: Mapping[str, str] | None = None,
-) -> Cursor:
-    position = cursor.position | {
-        "etag": document.etag,
-        "last_modified": document.last_modified,
-        "body": digest,
-        **(remembered or {}),
-    }
-    return msgspec.structs.replace(cursor, position=position, updated=now)
+async def _lasting(
+    run: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event
+) -> None:
+    """Run what may end on its own: that ends nothing else."""
+    await run(stop)
+    await stop.wait()
