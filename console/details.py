@@ -47,6 +47,9 @@ def item(item: Item, siblings: Sequence[Item] = ()) -> list[RenderableType]:
     parts += recording(item.recording, _deciding(item)) or [
         indented(_highlighted(item))
     ]
+    if item.summary:
+        parts += _section("what the feed said of it")
+        parts.append(indented(Text(escape.block(item.summary))))
     return parts
 
 
@@ -101,10 +104,16 @@ def _about_item(item: Item) -> Iterator[tuple[str, Text]]:
     yield "first seen", Text(wording.moment(item.first_seen))
     if item.categories:
         yield "categories", escape.shown(", ".join(item.categories))
-    yield "revision", Text(f"{item.revision} (version {item.version})")
+    revision = f"{item.revision} (version {item.version})"
+    if item.changed:
+        revision += f", new in it: {', '.join(item.changed)}"
+    yield "revision", Text(revision)
     for seen in item.seen_in:
         same = "the same text" if seen.same_text else "another text"
         yield "also in", escape.shown(f"{seen.source}, {same}")
+    if item.point is not None:
+        at = f"{item.point.lat:.4f}, {item.point.lon:.4f}, as its source says"
+        yield "set at", Text(at)
     for place in item.places:
         known = f"{wording.place_name(place)} ({place.role}, {place.precision})"
         yield "place", escape.shown(known)

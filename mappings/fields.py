@@ -103,6 +103,9 @@ def stored(document: Item | Incident) -> Item | Incident:
         document,
         title="",
         text="",
+        summary="",
+        changed=(),
+        point=None,
         authors=(),
         categories=(),
         enclosures=(),
@@ -123,7 +126,9 @@ def _of_item(item: Item) -> Searchable:
     return Searchable(
         findable=item.state == "present",
         title=_passages([(item.language.code, item.title)]),
-        text=_passages([(item.language.code, item.text)]),
+        text=_passages(
+            (item.language.code, text) for text in (item.text, item.summary)
+        ),
         labels={
             "lang": _values([analysis.language_of(item.language.code)]),
             "class": (item.main_class,),

@@ -32,7 +32,7 @@ from streams.text import fingerprint
 
 
 #: Counts changes of the templates; a server that has a higher one is left alone.
-TEMPLATE_VERSION = 2
+TEMPLATE_VERSION = 3
 
 #: Stands for the configured prefix.
 PREFIX = "{prefix}"
@@ -42,6 +42,7 @@ RECORDS: Mapping[Kind, type[msgspec.Struct]] = {"items": Item, "incidents": Inci
 _STORED_ONLY: dict[str, Any] = {
     "title": {"type": "text", "index": False},
     "text": {"type": "text", "index": False},
+    "summary": {"type": "text", "index": False},
     "quote": {"type": "text", "index": False},
     "before": {"type": "text", "index": False},
     "after": {"type": "text", "index": False},

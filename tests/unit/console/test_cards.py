@@ -23,6 +23,7 @@ from streams.records import (
     Incident,
     Item,
     Language,
+    Point,
     Recording,
     Report,
     Segment,
@@ -195,6 +196,21 @@ def test_an_items_page_names_its_story_and_incidents() -> None:
     assert "s" + "0" * 24 in shown
     assert "n" + "0" * 24 in shown
     assert "15 (15 to 16)" in shown
+
+
+def test_an_items_page_says_what_is_new_in_it_and_what_the_feed_said() -> None:
+    item = msgspec.structs.replace(
+        make_item(),
+        changed=("title", "link"),
+        summary="A teaser",
+        point=Point(lat=13.5, lon=2.1),
+    )
+
+    shown = printed(details.item(item))
+
+    assert "new in it: title, link" in shown
+    assert "A teaser" in shown
+    assert "13.5000, 2.1000, as its source says" in shown
 
 
 def test_facets_say_how_to_filter_by_them() -> None:

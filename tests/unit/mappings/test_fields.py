@@ -54,6 +54,14 @@ def test_text_has_stems_only_in_a_language_with_a_stemmer() -> None:
     assert searchable(hausa).text == (Passage("", "A text"),)
 
 
+def test_what_the_feed_said_is_searched_with_the_article() -> None:
+    full = msgspec.structs.replace(ITEM, summary="A teaser", changed=("text",))
+    assert searchable(full).text == (Passage("pt", "A text"), Passage("pt", "A teaser"))
+    stub = stored(msgspec.structs.replace(full, state="forgotten"))
+    assert isinstance(stub, Item)
+    assert (stub.summary, stub.changed) == ("", ())
+
+
 def test_an_overlong_label_is_not_indexed() -> None:
     long = msgspec.structs.replace(ITEM, publisher="p" * (LABEL_MAX + 1))
     assert searchable(long).labels["publisher"] == ()
