@@ -104,24 +104,26 @@ def _about_item(item: Item) -> Iterator[tuple[str, Text]]:
     yield "first seen", Text(wording.moment(item.first_seen))
     if item.categories:
         yield "categories", escape.shown(", ".join(item.categories))
-    revision = f"{item.revision} (version {item.version})"
-    if item.changed:
-        revision += f", new in it: {', '.join(item.changed)}"
-    yield "revision", Text(revision)
+    changed = f", new in it: {', '.join(item.changed)}" if item.changed else ""
+    yield "revision", Text(f"{item.revision} (version {item.version}){changed}")
     for seen in item.seen_in:
         same = "the same text" if seen.same_text else "another text"
         yield "also in", escape.shown(f"{seen.source}, {same}")
+    yield from _places(item)
+    for name in item.incidents:
+        yield "incident", escape.shown(name, "cyan")
+    if item.models:
+        judged = ", ".join(f"{name} {v}" for name, v in sorted(item.models.items()))
+        yield "judged by", escape.shown(judged, "dim")
+
+
+def _places(item: Item) -> Iterator[tuple[str, Text]]:
     if item.point is not None:
         at = f"{item.point.lat:.4f}, {item.point.lon:.4f}, as its source says"
         yield "set at", Text(at)
     for place in item.places:
         known = f"{wording.place_name(place)} ({place.role}, {place.precision})"
         yield "place", escape.shown(known)
-    for name in item.incidents:
-        yield "incident", escape.shown(name, "cyan")
-    if item.models:
-        judged = ", ".join(f"{name} {v}" for name, v in sorted(item.models.items()))
-        yield "judged by", escape.shown(judged, "dim")
 
 
 def _about_event(item: Item, event: Event) -> Iterator[tuple[str, Text]]:
