@@ -26,11 +26,11 @@ from hashlib import blake2b
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, get_args
 
 from bench.figures import ended
 from bench.rendering import MEDIA_TYPES, Clock, render
-from bench.world import BEGIN, DAY_S, Fault, Feed, World
+from bench.world import BEGIN, DAY_S, Fault, Feed, Manner, World
 
 
 PORTS = 8
@@ -100,6 +100,11 @@ def _origin(host: int, ports: list[int]) -> str:
     return f"http://h{host}.sim.localhost:{ports[host % len(ports)]}"
 
 
+def answered(truth: Path) -> int:
+    """Return how many requests were answered until half a second ago."""
+    return truth.stat().st_size // _POLL.size
+
+
 class Request(NamedTuple):
     """What a client asks for."""
 
@@ -159,15 +164,7 @@ class Site:
         shown = self.world.shown(feed, day)
         delay_s = SLOW_S if fault == "slow" else 0.0
         headers = {"Content-Type": MEDIA_TYPES[feed.format]}
-        state = blake2b(repr(shown).encode(), digest_size=8).hexdigest()
-        # To a virtual second, or two changes would have one date; never in the future.
-        since = (self.world.changed(feed, day) - BEGIN - 1) * DAY_S + self.clock.begins
-        if feed.validators in {"both", "etag"}:
-            headers["ETag"] = f'"{state}"'
-        if feed.validators in {"both", "last_modified"}:
-            headers["Last-Modified"] = formatdate(since, usegmt=True)
-        if feed.validators == "lying":
-            headers["ETag"] = '"always"'
+        headers |= self.validators(feed, day)
         if feed.number % 3 == 0:
             headers["Cache-Control"] = f"max-age={_ours_s(MAX_AGE_S, self.clock)}"
         if _validated(request, headers):
@@ -184,6 +181,22 @@ class Site:
             body = gzip.compress(body, GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
         return Answer(Said.SHOWN, 200, headers, body, delay_s)
+
+    def validators(self, feed: Feed, day: float) -> dict[str, str]:
+        """Return the headers by which *feed* tells what it shows at *day* from before."""
+        if feed.validators == "lying":
+            return {"ETag": '"always"'}
+        said: dict[str, str] = {}
+        if feed.validators in {"both", "etag"}:
+            shown = repr(self.world.shown(feed, day)).encode()
+            said["ETag"] = f'"{blake2b(shown, digest_size=8).hexdigest()}"'
+        if feed.validators in {"both", "last_modified"}:
+            # To a virtual second, or two changes would have one date; never to come.
+            days = self.world.changed(feed, day) - BEGIN - 1
+            said["Last-Modified"] = formatdate(
+                self.clock.begins + days * DAY_S, usegmt=True
+            )
+        return said
 
 
 def _ours_s(virtual_s: float, clock: Clock) -> int:
@@ -277,7 +290,7 @@ async def serve(site: Site, truth: Path) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    with truth.open("ab") as file:
+    with truth.open("wb") as file:
         servers = [
             await loop.create_server(
                 lambda: Connection(site, file), "127.0.0.1", port, backlog=1024
@@ -332,7 +345,7 @@ async def internet(world: World, speed: float, truth: Path) -> AsyncIterator[Int
         await ended(process)
 
 
-_OPTIONS = ("seed", "feeds", "faults")
+_OPTIONS = ("seed", "feeds", "faults", "manner")
 
 
 def main() -> None:
@@ -341,10 +354,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--feeds", type=int, default=1_000)
     parser.add_argument("--faults", type=float, default=1.0)
+    parser.add_argument("--manner", choices=get_args(Manner), default="mixed")
     parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--begins", type=float, default=time.time())
     given = parser.parse_args()
-    world = World(given.seed, given.feeds, faults=given.faults)
+    world = World(given.seed, given.feeds, faults=given.faults, manner=given.manner)
     gc.freeze()
     asyncio.run(serve(Site(world, Clock(given.begins, given.speed)), given.truth))
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO
 
@@ -23,7 +22,7 @@ WIREWATCH = str(Path(sys.executable).with_name("wirewatch"))
 TIMEOUT_S = 3.0
 
 
-def configure(net: Internet, path: Path, *, interval_s: float, **rss: float) -> Path:
+def configure(net: Internet, path: Path, *, interval_s: float) -> Path:
     """Write the configuration that watches all feeds of *net*; times are virtual.
 
     A day is made shorter by dividing everything in ``[rss]`` that is seconds.
@@ -33,7 +32,7 @@ def configure(net: Internet, path: Path, *, interval_s: float, **rss: float) -> 
         "interval_min_s": interval_s / 6,
         "interval_max_s": interval_s * 12,
         "hint_max_s": interval_s * 2,
-        "host_gap_s": 1.0,
+        "host_gap_s": min(1.0, interval_s / 10),
     }
     lines = [
         "[http]",
@@ -44,7 +43,6 @@ def configure(net: Internet, path: Path, *, interval_s: float, **rss: float) -> 
     lines += [
         f"{name} = {value / net.clock.speed:.6f}" for name, value in times.items()
     ]
-    lines += [f"{name} = {value}" for name, value in rss.items()]
     for number in range(net.world.feeds):
         lines += ["[[rss.feeds]]", f'id = "f{number}"']
         lines += [f'url = "{net.address(number)}"']
@@ -57,13 +55,13 @@ class Subscriber:
     """A connector process that can be killed and started again."""
 
     def __init__(self, settings: Settings, config: Path, log: IO[bytes]) -> None:
-        self._settings, self._config, self._log = settings, config, log
+        self._settings, self.config, self._log = settings, config, log
         self.process: asyncio.subprocess.Process
 
     async def start(self) -> None:
         """Start it; return at once."""
         self.process = await asyncio.create_subprocess_exec(
-            *(WIREWATCH, "connect", "rss", "--config", str(self._config)),
+            *(WIREWATCH, "connect", "rss", "--config", str(self.config)),
             env=os.environ | environ(self._settings),
             stderr=self._log,
         )
@@ -85,9 +83,3 @@ async def records(log: Log, topic: Topic) -> AsyncIterator[Record]:
     starts, ends = await log.starts(topic.name), await log.ends(topic.name)
     async for record in log.read(topic.name, starts, ends):
         yield record
-
-
-def said(log: Path, event: str) -> list[Mapping[str, object]]:
-    """Return what the connector said under the name of *event*."""
-    lines = log.read_text("utf-8", "replace").splitlines()
-    return [json.loads(line) for line in lines if f'"{event}"' in line]

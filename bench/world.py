@@ -31,6 +31,7 @@ FEEDS_PER_HOST = 5
 EPISODE = 0.08
 
 Format = Literal["rss", "atom", "json", "rdf"]
+Manner = Literal["mixed", "unmodified", "same", "new"]
 Validators = Literal["both", "etag", "last_modified", "none", "lying"]
 Habit = Literal[
     "", "no_guid", "guid_changes", "guid_shared", "dates_bumped", "tracked", "restless"
@@ -58,6 +59,9 @@ EPISODE_FAULTS: tuple[Fault, ...] = (
 )
 OUTAGE_FAULTS: tuple[Fault, ...] = ("server", "unavailable", "slow", "reset")
 OUTAGES = 0.005
+#: Where all feeds are alike: something new every four seconds, or never.
+NEWS_DAILY, NO_NEWS_DAILY = DAY_S / 4, 0.01
+WINDOW = 15
 #: Shares of the feeds.
 FATES: tuple[tuple[Fault, float], ...] = (
     *(("moved", 0.03), ("gone", 0.01), ("not_found", 0.01), ("not_a_feed", 0.01)),
@@ -130,10 +134,16 @@ class Shown(NamedTuple):
 
 
 class World:
-    """All feeds of a seed. ``faults`` scales how often something goes wrong."""
+    """All feeds of a seed.
 
-    def __init__(self, seed: int, feeds: int, *, faults: float = 1.0) -> None:
-        self.seed, self.feeds, self.faults = seed, feeds, faults
+    ``faults`` scales how often something goes wrong. Unless ``manner`` is "mixed", all
+    feeds are alike, each on a host of its own, and a poll of any gives the same outcome.
+    """
+
+    def __init__(
+        self, seed: int, feeds: int, *, faults: float = 1.0, manner: Manner = "mixed"
+    ) -> None:
+        self.seed, self.feeds, self.faults, self.manner = seed, feeds, faults, manner
         self.hosts = max(HUGE_HOSTS + 1, feeds // FEEDS_PER_HOST)
         self.feed = cache(self._feed)
 
@@ -175,7 +185,7 @@ class World:
             )
             or "both"
         )
-        return Feed(
+        feed = Feed(
             number=number,
             host=self._host(number),
             rate=min(rate, 20.0 if complete else RATE_MAX),
@@ -193,6 +203,7 @@ class World:
             edits=0.2 if manner < 0.1 else 0.0,
             complete=complete,
         )
+        return feed if self.manner == "mixed" else _alike(feed, self.manner)
 
     def _host(self, number: int) -> int:
         if self.draw(Draw.HUGE, number) < HUGE_SHARE:
@@ -294,6 +305,21 @@ class World:
         if chance < feed.flaky:
             return EPISODE_FAULTS[int(chance / feed.flaky * len(EPISODE_FAULTS))]
         return ""
+
+
+def _alike(feed: Feed, manner: Manner) -> Feed:
+    return feed._replace(
+        host=feed.number,
+        rate=NEWS_DAILY if manner == "new" else NO_NEWS_DAILY,
+        phase=0.5,
+        burst=1,
+        window=WINDOW,
+        format="rss",
+        habit="",
+        validators="both" if manner == "unmodified" else "none",
+        edits=0.0,
+        complete=False,
+    )
 
 
 def _among(chance: float, *shares: tuple[T, float]) -> T | None:
