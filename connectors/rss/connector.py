@@ -379,8 +379,10 @@ class RssConnector:
             one.count_refused(refused.kind)
         if not is_still_asked(one, question):
             return
-        if found.hub:
+        if (found.document or found.hub) and not found.look.pushed:
             self._hubs.offer(one.ident, found.topic or question.url, found.hub)
+            if found.look.new:
+                self._hubs.missed(one.ident)
         self._learn(one, found.look._replace(refused=len(published.refused)))
         _tell(one, found, published)
 
