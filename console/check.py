@@ -18,6 +18,7 @@ from connectors.face import load_cursors
 from console import escape, flow, letters, screen, sources, wording
 from console.context import Context, command
 from console.exits import Exit
+from console.feeds_known import known
 from console.options import JsonOption
 from mappings.face import SearchIndex
 from mappings.opening import open_index
@@ -30,7 +31,6 @@ from streams.log.embedded import FILE_NAME
 from streams.log.opening import open_log
 from streams.log.standing import truncated
 from streams.monitor.standing import Looker
-from streams.records import Cursor
 from streams.settings import Settings
 from streams.topics import DECLARED, STAGES
 
@@ -74,8 +74,8 @@ async def check(
 ) -> Exit:
     """Look at configuration, log, topics, index and sources; say what to mend.
 
-    Changes nothing without --prepare, and asks no source: of those it tells when each
-    gave something new. Exit code 1 when anything is at fault.
+    Changes nothing without --prepare, and asks no source: of those it tells what the log
+    knows. Exit code 1 when anything is at fault.
     """
     well = True
     async for finding in _findings(at, prepare=prepare):
@@ -95,7 +95,6 @@ async def _findings(at: Context, *, prepare: bool) -> AsyncIterator[Finding]:
         return
     read = at.config_file or "no file, defaults"
     yield Finding("configuration", ok=True, detail=f"{read}; mode {settings.mode}")
-    cursors: dict[str, Cursor] | None = None
     nothing = settings.mode == "embedded" and not (_file(settings).exists() or prepare)
     if nothing:
         fresh = f"nothing in {settings.data_folder} yet; 'run' and 'ingest' begin there"
@@ -105,11 +104,9 @@ async def _findings(at: Context, *, prepare: bool) -> AsyncIterator[Finding]:
             yield finding
         async for finding in _index(settings, prepare=prepare):
             yield finding
-        cursors = await _cursors(settings)
-    for finding in (
-        *_sources(settings, cursors, now=clock.now()),
-        *_folders(settings, prepare=prepare),
-    ):
+    async for finding in _sources(at):
+        yield finding
+    for finding in _folders(settings, prepare=prepare):
         yield finding
 
 
@@ -206,32 +203,24 @@ async def _lost(settings: Settings, index: SearchIndex) -> bool:
         return False  # why, is a finding about the log or the index
 
 
-async def _cursors(settings: Settings) -> dict[str, Cursor] | None:
-    """Return where each source stands; None if the log does not tell."""
+async def _sources(at: Context) -> AsyncIterator[Finding]:
+    """Tell how the sources do, as far as the log can be read."""
+    settings = at.settings
+    now = clock.now()
+    notes: list[sources.Note] = []
     try:
-        async with open_log(settings) as log:
-            return await load_cursors(log)
+        feeds = (await known(at)).values()
+        notes += sources.of_feeds(feeds, at.again("feeds"), now)
+        if stations := settings.radio.stations:
+            async with open_log(settings) as log:
+                cursors = await load_cursors(log)
+            notes += sources.of_stations(stations, cursors, now)
+    except SettingsError as error:
+        yield Finding("sources", ok=False, detail=str(error))
     except WirewatchError:
-        return None  # why, is a finding about the log
-
-
-def _sources(
-    settings: Settings, cursors: dict[str, Cursor] | None, *, now: datetime
-) -> Iterator[Finding]:
-    feeds, stations = settings.rss.feeds, settings.radio.stations
-    counts = (
-        f"{wording.counted(len(feeds), 'feed')}, "
-        f"{wording.counted(len(stations), 'station')}"
-    )
-    if cursors is None or not (feeds or stations):
-        yield Finding("sources", ok=True, detail=f"{counts} configured")
-        return
-    found = sources.heard(settings, cursors)
-    told = f"{counts} configured; {sources.summary(found, now)}"
-    some = any(one.last for one in found)
-    yield Finding("sources", ok=True, look=not some, detail=told)
-    for line in sources.silences(found, now) if some else ():
-        yield Finding("sources", ok=True, look=True, detail=line)
+        pass  # why, is a finding about the log
+    for note in notes:
+        yield Finding("sources", ok=True, look=note.look, detail=note.text)
 
 
 def _folders(settings: Settings, *, prepare: bool) -> Iterator[Finding]:

@@ -1,84 +1,104 @@
-"""What the log knows of the configured sources: when each gave something new. Pure.
-
-A connector writes a source's cursor when the source has given something new, not at
-each look. So an old cursor means a quiet source or one that fails: which of them, only
-the connector's own log lines tell.
-"""
+"""What the log knows of the sources, as ``check`` tells it: no source is asked. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from connectors.rss.subscription import subscription
-from console import wording
+from connectors.rss.roster import Rolled, twins
+from connectors.urls import public_url
+from console import feeds_lines, wording
+from console.feeds_known import Known
 from streams.records import Cursor
-from streams.settings import Settings
+from streams.settings import Station
 
 
-#: A source that gave nothing new for so long, and for so many of its intervals, is named.
-QUIET_S = 86_400.0
-QUIET_INTERVALS = 10
+#: So many sources are named; the others are counted.
+NAMED_MAX = 10
+#: A connector that runs asks some feed within a poll's longest usual interval.
+UNASKED_MAX = timedelta(hours=2)
+#: A station that gave nothing for so long is named.
+QUIET = timedelta(days=1)
+#: Flags of a feed that somebody has to look after.
+_ALARMING = frozenset({"silent", "lying_validators", "full_of_gaps"})
 
 
-class Heard(NamedTuple):
-    """When a configured source last gave something new; None for never."""
+class Note(NamedTuple):
+    """A line about sources, and whether a person should look after them."""
 
-    kind: str
-    id: str
-    last: datetime | None
-    #: Silence longer than this is worth a look.
-    quiet_s: float
-
-    def is_silent(self, now: datetime) -> bool:
-        """Whether it never gave anything, or nothing for long."""
-        return self.last is None or (now - self.last).total_seconds() > self.quiet_s
+    text: str
+    look: bool = False
 
 
-def heard(settings: Settings, cursors: Mapping[str, Cursor]) -> list[Heard]:
-    """Return each feed and station with the time of its latest cursor."""
-    rss = settings.rss
-    found = []
-    for feed in rss.feeds:
-        ident = subscription(feed).source.id
-        cursor = cursors.get(ident)
-        interval_s = max(feed.interval_s or rss.interval_s, rss.interval_min_s)
-        last = cursor.updated if cursor else None
-        quiet_s = max(QUIET_S, QUIET_INTERVALS * interval_s)
-        found.append(Heard("feed", ident, last, quiet_s))
-    for station in settings.radio.stations:
-        # A station's files have a cursor each.
-        taken = (c.updated for name, c in cursors.items() if _of(name, station.id))
-        found.append(Heard("station", station.id, max(taken, default=None), QUIET_S))
-    return found
+def of_feeds(feeds: Collection[Known], again: str, now: datetime) -> Iterator[Note]:
+    """Yield how the feeds do: all together, then those that are worth a look.
+
+    ``again`` begins the command that lists them.
+    """
+    yield Note(feeds_lines.summary(feeds))
+    if not feeds:
+        return
+    asked = [one.health.polled for one in feeds if one.health.polled]
+    if not asked:
+        yield Note("none was ever asked; 'run' or 'connect rss' does that", look=True)
+    elif now - max(asked) > UNASKED_MAX:
+        ago = wording.ago((now - max(asked)).total_seconds())
+        told = f"the latest was asked {ago}: does 'run' or 'connect rss' run?"
+        yield Note(told, look=True)
+    named = [
+        told for one in feeds_lines.ordered(feeds, "worst") if (told := trouble(one))
+    ]
+    yield from (Note(told, look=True) for told in named[:NAMED_MAX])
+    if (left := len(named) - NAMED_MAX) > 0:
+        yield Note(f"and {left:,} more: '{again}' lists them", look=True)
+    rolled = {one.id: Rolled(one.feed, one.paused, "file") for one in feeds}
+    if found := twins(rolled):
+        such = " and ".join(map(repr, found[0]))
+        counted = wording.counted(len(found), "address", "addresses")
+        yield Note(f"{counted} watched more than once, such as {such}", look=True)
 
 
-def summary(found: list[Heard], now: datetime) -> str:
-    """Return how many sources there are, and how many gave something."""
-    lasts = [one.last for one in found if one.last is not None]
-    if not lasts:
-        return (
-            "none has given anything yet; whether they fail, the log lines of 'run' or "
-            "'connect' tell"
+def trouble(one: Known) -> str:
+    """Return what a person should know of a feed; '' if it does well, or rests."""
+    health = one.health
+    if one.state == "paused":
+        return ""
+    if one.state in feeds_lines.BAD:
+        since = f" since {wording.moment(health.good)}" if health.good else ""
+        return f"feed {one.id!r} is {one.state}{since}: {health.because}"
+    for flag in health.flags:
+        if flag in _ALARMING:
+            return f"feed {one.id!r}: {flag}: {feeds_lines.FLAGS[flag]}"
+    if one.url != public_url(one.feed.url):
+        return f"feed {one.id!r} has moved for good and is asked at {one.url}"
+    return ""
+
+
+def of_stations(
+    stations: Collection[Station], cursors: Mapping[str, Cursor], now: datetime
+) -> Iterator[Note]:
+    """Yield how many stations there are, and which are silent.
+
+    A station's files have a cursor each, written when they were read.
+    """
+    yield Note(wording.counted(len(stations), "station"))
+    latest: dict[str, datetime] = {}
+    for name, cursor in cursors.items():
+        station = name.partition("/")[0]
+        latest[station] = max(cursor.updated, latest.get(station, cursor.updated))
+    silent = [
+        one.id
+        for one in stations
+        if one.id not in latest or now - latest[one.id] > QUIET
+    ]
+    for ident in silent[:NAMED_MAX]:
+        last = latest.get(ident)
+        said = f"nothing new since {wording.moment(last)}" if last else "nothing yet"
+        told = (
+            f"station {ident!r}: {said}; whether it fails, the log lines of 'run' or "
+            "'connect radio' tell"
         )
-    age = wording.ago((now - max(lasts)).total_seconds())
-    return f"{len(lasts):,} of them have given something, the latest {age}"
-
-
-def silences(found: list[Heard], now: datetime) -> Iterator[str]:
-    """Yield a line for each source that a person should look after."""
-    for one in found:
-        if not one.is_silent(now):
-            continue
-        role = "connect rss" if one.kind == "feed" else "connect radio"
-        since = f"nothing new since {wording.moment(one.last)}"
-        said = "nothing yet" if one.last is None else since
-        yield (
-            f"{one.kind} {one.id!r}: {said}; whether it fails, the log lines of 'run' "
-            f"or '{role}' tell"
-        )
-
-
-def _of(cursor: str, station: str) -> bool:
-    return cursor.startswith(f"{station}/")
+        yield Note(told, look=True)
+    if (left := len(silent) - NAMED_MAX) > 0:
+        yield Note(f"and {left:,} more that gave nothing new for a day", look=True)

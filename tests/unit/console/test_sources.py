@@ -5,60 +5,83 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from console import sources
-from streams.records import Cursor
-from streams.settings import Feed, Radio, Rss, Settings, Station
+from console.feeds_known import Known
+from streams.records import Cursor, FeedHealth
+from streams.settings import Feed, Station
 
 
 NOW = datetime(2026, 11, 24, 8, 10, tzinfo=UTC)
-SETTINGS = Settings(
-    rss=Rss(
-        feeds=(
-            Feed(url="https://example.org/feed"),
-            Feed(id="slow", url="https://example.org/slow", interval_s=86_400),
-            Feed(id="never", url="https://example.org/never"),
-        )
-    ),
-    radio=Radio(stations=(Station(id="r", folder="r"),)),
-)
 
 
-def cursors(**ages: timedelta) -> dict[str, Cursor]:
-    return {
-        name: Cursor(source=name, position={}, updated=NOW - age)
-        for name, age in ages.items()
+def feed(ident: str, *, paused: bool = False, **health: object) -> Known:
+    url = f"https://{ident}.example/feed"
+    values = {"source": ident, "url": url, "updated": NOW, "polled": NOW} | health
+    return Known(
+        ident,
+        Feed(url=url, id=ident),
+        paused,
+        "added",
+        FeedHealth(**values),  # type: ignore[arg-type]
+    )
+
+
+def told(*feeds: Known) -> list[str]:
+    return [one.text for one in sources.of_feeds(feeds, "wirewatch feeds", NOW)]
+
+
+def test_check_names_failing_parked_and_silent_feeds_with_the_reason() -> None:
+    lines = told(
+        feed("well", state="good"),
+        feed("slow", state="failing", because="no whole answer within 30 s"),
+        feed("dead", state="gone", because="the server answers 410", good=NOW),
+        feed("mute", state="good", flags=("silent",)),
+    )
+    assert lines[0].startswith("4 feeds: 2 good, 1 failing, 1 gone")
+    assert lines[1:] == [
+        "feed 'dead' is gone since 24 Nov 2026 08:10 UTC: the server answers 410",
+        "feed 'slow' is failing: no whole answer within 30 s",
+        "feed 'mute': silent: nothing new for far longer than its habit",
+    ]
+
+
+def test_a_feed_that_has_moved_is_told_with_its_new_address() -> None:
+    (_, line) = told(feed("a", state="good", url="https://new.example/"))
+    assert line == "feed 'a' has moved for good and is asked at https://new.example/"
+
+
+def test_a_paused_feed_is_no_trouble() -> None:
+    assert len(told(feed("a", paused=True, state="failing"))) == 1
+
+
+def test_many_that_fail_are_counted_not_listed() -> None:
+    lines = told(*(feed(f"f{n}", state="failing", because="x") for n in range(500)))
+    assert len(lines) == sources.NAMED_MAX + 2
+    assert lines[-1] == "and 490 more: 'wirewatch feeds' lists them"
+
+
+def test_a_connector_that_does_not_run_is_asked_for() -> None:
+    assert "none was ever asked" in told(feed("a", polled=None))[1]
+    hours = NOW - timedelta(hours=3)
+    assert "the latest was asked 3 h ago: does" in told(feed("a", polled=hours))[1]
+
+
+def test_feeds_of_one_address_are_reported() -> None:
+    one, other = feed("a", state="good"), feed("b", state="good")
+    (*_, line) = told(one, other._replace(feed=Feed(url="http://www.a.example/feed")))
+    assert "watched more than once, such as 'a' and 'b'" in line
+
+
+def test_a_station_is_silent_when_none_of_its_files_is_new() -> None:
+    def read(ago: timedelta) -> Cursor:
+        return Cursor(source="", position={}, updated=NOW - ago)
+
+    cursors = {
+        "well/old": read(timedelta(days=9)),
+        "well/new": read(timedelta(hours=1)),
+        "mute/old": read(timedelta(days=3)),
     }
-
-
-def test_a_source_that_gave_something_lately_is_not_named() -> None:
-    two_hours, two_days = timedelta(hours=2), timedelta(days=2)
-    known = cursors(
-        **{
-            "example.org/feed": two_hours,
-            "slow": two_days,
-            "r/old": two_days,
-            "r/new": two_hours,
-        }
-    )
-
-    found = sources.heard(SETTINGS, known)
-
-    assert [one.id for one in found if one.is_silent(NOW)] == ["never"]
-    assert sources.summary(found, NOW) == (
-        "3 of them have given something, the latest 2 h ago"
-    )
-
-
-def test_silence_is_told_as_silence_and_where_to_look_for_its_cause() -> None:
-    found = sources.heard(SETTINGS, cursors(**{"example.org/feed": timedelta(days=3)}))
-
-    first, *_ = sources.silences(found, NOW)
-
-    assert "'example.org/feed': nothing new since 21 Nov 2026 08:10 UTC" in first
-    assert "'connect rss'" in first
-
-
-def test_where_nothing_was_read_no_source_is_said_to_do_well() -> None:
-    found = sources.heard(SETTINGS, {})
-
-    assert sources.summary(found, NOW).startswith("none has given anything yet")
-    assert all(one.is_silent(NOW) for one in found)
+    stations = [Station(id=ident, folder=ident) for ident in ("well", "mute", "never")]
+    notes = [one.text for one in sources.of_stations(stations, cursors, NOW)]
+    assert notes[0] == "3 stations"
+    assert notes[1].startswith("station 'mute': nothing new since 21 Nov 2026 08:10")
+    assert notes[2].startswith("station 'never': nothing yet")
