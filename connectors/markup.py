@@ -28,8 +28,8 @@ CELLS = frozenset({"td", "th", "option"})
 #: Elements whose content is not for reading.
 HIDDEN = frozenset(
     {
-        *("script", "style", "head", "template", "noscript", "iframe", "object"),
-        *("applet", "svg", "math", "canvas", "audio", "video", "map", "select"),
+        *("script", "style", "head", "template", "noscript", "iframe", "svg"),
+        *("math", "canvas", "audio", "video", "map", "select"),
     }
 )
 #: Elements in which no other begins: only their own end tag counts.
@@ -40,10 +40,10 @@ RAW_TEXT = {
 CDATA = "<![CDATA["
 
 _KIND = re.compile(
-    r"""<(?: (?P<closes>/)? (?P<name>[A-Za-z][^\s/<>]*) | !-- | !\[CDATA\[ | [!?] | /(?=[^\s]) )""",
+    r"""<(?: (?P<closes>/)? (?P<name>[A-Za-z][^\s/<>]*) | !-- | [!?] | /(?=[^\s]) )""",
     re.VERBOSE,
 )
-_ENDS = {"<!--": "-->", CDATA: "]]>"}
+_ENDS = {"<!--": "-->"}
 _ATTRIBUTES = re.compile(r"""(?>"[^"]*"|'[^']*'|[^"'>])*+>""")
 
 #: C0 and C1 controls but tab and line feed, and what is never a character.
@@ -69,6 +69,9 @@ def to_text(html: str) -> str:
     """
     if "<" not in html and "&" not in html:
         return tidy(html)
+    if CDATA in html:
+        # In HTML it is markup that somebody wrapped once too often.
+        html = html.replace(CDATA, "").replace("]]>", "")
     return tidy("".join(_parts(html)))
 
 
@@ -129,15 +132,12 @@ def _parts(html: str) -> Iterator[str]:
             yield _unescaped(html[at : tag.start])
         at = tag.end
         if hiding.shows(tag):
-            yield _separator(html, tag)
+            yield _separator(tag)
     if not hiding.name:
         yield _unescaped(html[at:])
 
 
-def _separator(html: str, tag: _Tag) -> str:
-    if tag.name == CDATA:
-        # In HTML it is text that somebody wrapped once too often.
-        return _unescaped(html[tag.start + len(CDATA) : tag.end].removesuffix("]]>"))
+def _separator(tag: _Tag) -> str:
     if tag.name in BLOCKS:
         return "\n"
     return " " if tag.name in CELLS else ""

@@ -25,7 +25,7 @@ from xml.parsers.expat import errors as expat_errors
 from feedparser import api
 from feedparser.mixin import _FeedParserMixin
 
-from connectors.rss.document import ENTRIES_MAX, left_out
+from connectors.rss.document import ENTRIES_MAX, LIST_MAX, left_out
 from connectors.urls import joined
 from streams.errors import SourceError
 
@@ -39,13 +39,15 @@ AUTHOR_MAX = 500
 
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _DECLARATION = re.compile(r"\s*<\?xml\b[^>]{0,1000}\?>")
-#: Where a feed begins, if what comes before is a warning of a script, or the like.
-_BEGINNING = re.compile(
-    r"<\?xml\b|<(?:rss|feed|(?:\w{1,20}:)?RDF|channel)(?=[\s>])", re.IGNORECASE
+_XML = re.compile(r"<\?xml\s")
+#: With what a feed begins, if anything comes before.
+_ELEMENT = re.compile(
+    r"<(?:rss|feed|(?:\w{1,20}:)?RDF|channel|html|!doctype)(?=[\s>])", re.IGNORECASE
 )
 _JUNK_MAX = 20_000
-_PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
-_ROOT = re.compile(r"<(?:!doctype\b|[A-Za-z_])", re.IGNORECASE)
+#: What may come before the document type.
+_PROLOG = re.compile(r"(?>\s+|<!--.*?-->|<\?.*?\?>)*+", re.DOTALL)
+_DOCTYPE = re.compile(r"<!doctype\b", re.IGNORECASE)
 _DOCTYPE_END = re.compile(r">|\[")
 _SUBSET_END = re.compile(r"\]\s{0,1000}>")
 _DECLARED = re.compile(
@@ -79,6 +81,7 @@ _NAMESPACES = {
     "http://www.w3.org/2003/01/geo/wgs84_pos": "geo",
     "http://www.georss.org/georss/10": "georss",
     "http://www.georss.org/georss/": "georss",
+    "http://purl.org/net/rss1.1#": "",
 }
 
 
@@ -150,15 +153,21 @@ _HTML_ENTITIES = {
 
 
 def _beginning(text: str) -> int:
-    found = _BEGINNING.search(text, 0, _JUNK_MAX)
-    if found is None or _PAGE.search(text, 0, found.start()):
-        return 0
-    return found.start()
+    """Return where XML begins in *text*: after a script's warnings, blank lines, comments."""
+    root = _ELEMENT.search(text, 0, _JUNK_MAX)
+    end = root.start() if root else _JUNK_MAX
+    if (declared := _XML.search(text, 0, end)) is not None:
+        return declared.start()
+    blank = len(text) - len(text.lstrip())
+    if root is None or text.startswith(("<!", "<?", root[0]), blank):
+        return blank
+    return root.start()
 
 
 def _without_doctype(text: str) -> tuple[str, dict[str, str]]:
-    start = _ROOT.search(text)
-    if start is None or not start[0].startswith("<!"):
+    prolog = _PROLOG.match(text)
+    start = _DOCTYPE.match(text, prolog.end()) if prolog else None
+    if start is None:
         return text, {}
     end = _DOCTYPE_END.search(text, start.end())
     if end is not None and end[0] == "[":
@@ -309,6 +318,16 @@ class _Bounded(_FeedParserMixin):  # type: ignore[misc]
         if len(whole.strip()) > most:
             self._shortened += 1
         pieces[:] = [whole.strip()[:most]]
+
+    def _start_channel(self, attrs: dict[str, str]) -> None:
+        # RSS 1.1, CDF, and RDF in nobody's namespace.
+        self.version = self.version or "channel"
+        super()._start_channel(attrs)
+
+    def _add_tag(self, *tag: str | None) -> None:
+        # Feedparser looks for each in all that went before.
+        if len(self._get_context().get("tags") or ()) < LIST_MAX:
+            super()._add_tag(*tag)
 
     def _start_hour(self, _attrs: dict[str, str]) -> None:
         self.push("hour", 0)
