@@ -36,7 +36,7 @@ from connectors.rss.health import after, tidings
 from connectors.rss.healthbook import HealthBook
 from connectors.rss.look import Look
 from connectors.rss.poll import FAULTS, Found, Question, Reader, ask, failed
-from connectors.rss.recovery import Kept, Ledger
+from connectors.rss.recovery import CHECKPOINT_S, Kept, Ledger
 from connectors.rss.roster import Rolled, Roster
 from connectors.rss.schedule import limits, pace
 from connectors.rss.shard import Shard
@@ -80,12 +80,17 @@ class RssConnector:
     """
 
     def __init__(
-        self, settings: Settings, log: Log, *, file: Path | None = None
+        self,
+        settings: Settings,
+        log: Log,
+        *,
+        file: Path | None = None,
+        checkpoint_s: float = CHECKPOINT_S,
     ) -> None:
         self._settings = settings
         self._shard = Shard.parse(settings.rss.shard)
         self._roster = Roster(settings, log, file=file)
-        self._ledger = Ledger(log, self._shard)
+        self._ledger = Ledger(log, self._shard, checkpoint_s=checkpoint_s)
         self._book = HealthBook(log)
         self._watched: dict[str, Watched] = {}
         self._agenda = Agenda()

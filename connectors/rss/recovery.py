@@ -121,7 +121,7 @@ class Checkpoint(NamedTuple):
             return None
 
     def is_before(self, other: Checkpoint) -> bool:
-        """Whether *other* has the shard, and not this one."""
+        """Whether *other* has the shard, and not this one: also of two at once."""
         return (self.epoch, self.run) < (other.epoch, other.run)
 
 
@@ -276,11 +276,11 @@ class Ledger:
     async def look(self) -> None:
         """Write how far everything is covered. Raises FatalError if the shard is lost."""
         async with self._looking:
-            await self._look_for_others()
+            is_covered_up = await self._look_for_others()
             ends = await self._log.ends(RAW.name)
             covered = next(iter(self._open.values()), ends)
             self._ends, self._looked_s = ends, time.monotonic()
-            if covered != self._mine.ends:
+            if is_covered_up or covered != self._mine.ends:
                 self._mine = self._mine._replace(ends=covered)
                 await self._store(self._mine)
 
@@ -295,11 +295,16 @@ class Ledger:
             await self.look()
         return True
 
-    async def _look_for_others(self) -> None:
+    async def _look_for_others(self) -> bool:
+        """Return whether one that has lost to us has written over our claim."""
+        is_covered_up = False
         ends = await self._log.ends(CURSORS.name)
         async for record in self._log.read(CURSORS.name, self._seen, ends):
             other = _checkpoint(record) if _source(record) == self._source else None
-            if other and self._mine.is_before(other):
+            if other is None:
+                continue
+            is_covered_up = other.is_before(self._mine)
+            if self._mine.is_before(other):
                 self._successor = other
         self._seen = ends
         if self._successor:
@@ -308,6 +313,7 @@ class Ledger:
                 f"({self._successor.run}; this is {self._mine.run}): one process a shard; "
                 "give each its own, such as 1/2 and 2/2"
             )
+        return is_covered_up
 
     async def _cursors(
         self, feeds: Container[str]

@@ -2,8 +2,7 @@
 
 import asyncio
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,9 +17,8 @@ from connectors.face import load_cursors, publish
 from connectors.rss.connector import RssConnector
 from connectors.rss.healthbook import HealthBook
 from streams.errors import SettingsError
-from streams.log.face import Log
 from streams.records import RawItem, Source
-from streams.settings import Feed, Http, Rss, Settings
+from streams.settings import Feed, Rss, Settings
 from streams.topics import CURSORS, DEADLETTERS, RAW_MAX_BYTES
 from tests.integration.connecting import (
     embedded_log,
@@ -29,67 +27,7 @@ from tests.integration.connecting import (
     running,
     until,
 )
-
-
-def item(number: int, text: str = "as it was") -> str:
-    return (
-        f"<item><guid>https://paper.example/{number}</guid>"
-        f"<link>https://paper.example/{number}</link>"
-        f"<title>Item {number}</title><description>{text}</description></item>"
-    )
-
-
-class Paper:
-    """A server with one feed that a test can change."""
-
-    def __init__(self) -> None:
-        self.items = [item(1), item(2)]
-        self.etags = True
-        self.status = 200
-        self.requests = 0
-        self.not_modified = 0
-        self.url = ""
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.requests += 1
-        body = (
-            "<rss version='2.0'><channel><title>Paper</title>"
-            f"<link>https://paper.example/</link>{''.join(self.items)}</channel></rss>"
-        )
-        etag = f'"{hash(body)}"'
-        if self.etags and request.headers.get("If-None-Match") == etag:
-            self.not_modified += 1
-            return web.Response(status=304)
-        headers = {"ETag": etag} if self.etags else {}
-        return web.Response(text=body, status=self.status, headers=headers)
-
-
-@asynccontextmanager
-async def a_paper() -> AsyncIterator[Paper]:
-    paper = Paper()
-    app = web.Application()
-    app.router.add_get("/feed", paper.answer)
-    async with TestServer(app) as server:
-        paper.url = f"http://reader:sesame@127.0.0.1:{server.port}/feed"
-        yield paper
-
-
-def reading(
-    paper: Paper, log: Log, *more: Feed, interval_s: float = 0.1
-) -> RssConnector:
-    feeds = (Feed(url=paper.url, id="paper", publisher="paper.example"), *more)
-    settings = Settings(
-        http=Http(allow_private=("127.0.0.1",), timeout_s=5),
-        rss=Rss(
-            interval_s=interval_s,
-            interval_min_s=interval_s,
-            interval_max_s=interval_s,
-            hint_max_s=interval_s,
-            host_gap_s=0,
-            feeds=feeds,
-        ),
-    )
-    return RssConnector(settings, log)
+from tests.integration.papers import Paper, a_paper, item, reading
 
 
 def of(connector: RssConnector, name: str) -> Callable[[], int]:
@@ -180,7 +118,7 @@ async def test_an_entry_with_nothing_in_it_is_a_dead_letter_once(
 
 async def test_an_oversized_item_is_a_dead_letter_once(tmp_path: Path) -> None:
     async with a_paper() as paper, embedded_log(tmp_path) as log:
-        paper.items = [item(1, "x" * RAW_MAX_BYTES), item(2)]
+        paper.items = [item(1, "é" * 480_000), item(2)]
         paper.etags = False
         connector = reading(paper, log)
         async with running(connector):
