@@ -54,7 +54,7 @@ class SourceStatus(NamedTuple):
     connector: str
     id: str
     name: str
-    #: A word or a few for a person: waiting, fresh, unchanged, failing.
+    #: waiting, fresh, unchanged, failing; of a feed also parked, gone, paused.
     state: str
     last_good: datetime | None
     #: Since the connector was started.
@@ -70,6 +70,8 @@ class SourceStatus(NamedTuple):
     refusals: Mapping[str, int] = MappingProxyType({})
     #: When it is looked at next; long past while a look hangs. None: not before long.
     due: datetime | None = None
+    #: From publication to reading: the median lately; 0: not known.
+    lateness_s: float = 0.0
 
 
 class Appending(Protocol):

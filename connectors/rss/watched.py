@@ -134,6 +134,7 @@ class Watched:
             known=self.known,
             refusals=self.refusals or {},
             due=due,
+            lateness_s=health.lateness_s,
         )
 
 

@@ -2,7 +2,7 @@
 
 Names follow Prometheus' conventions (https://prometheus.io/docs/practices/naming): base
 units, the unit last, ``_total`` for what only grows. Labels are bounded: stages, topics,
-partitions, kinds of error, and the configured sources.
+partitions, kinds of error, and sources up to a number (:mod:`streams.monitor.sources`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from streams.monitor import sources
 from streams.monitor.standing import OpenLetters, Standing
 from streams.monitor.watched import Watched
 from streams.tally import Tally
@@ -46,8 +47,6 @@ class Sample(NamedTuple):
 
 _STAGE = ("stage",)
 _SOURCE = ("connector", "source")
-#: What a look at a source may end with.
-OUTCOMES = ("new", "unchanged", "failed")
 METRICS = (
     Declared("wirewatch_build_info", "gauge", ("version", "role"), "Always 1."),
     Declared(
@@ -182,6 +181,24 @@ METRICS = (
         "known, or the process's start.",
     ),
     Declared(
+        "wirewatch_sources",
+        "gauge",
+        ("connector", "state"),
+        "Sources by state: waiting, good, failing, parked, gone or paused.",
+    ),
+    Declared(
+        "wirewatch_source_overdue_seconds",
+        "gauge",
+        ("connector",),
+        "By how long the look that is most overdue is late; 0 when none is.",
+    ),
+    Declared(
+        "wirewatch_source_lateness_seconds",
+        "gauge",
+        ("connector", "quantile"),
+        "From publication to reading, lately: the median, 0.9 and 0.99 over the sources.",
+    ),
+    Declared(
         "wirewatch_connector_refused_total",
         "counter",
         ("connector", "kind"),
@@ -230,7 +247,10 @@ class Metrics(Collector):
             yield from _of_letters(letters, self._now())
         yield from _of_stages(self._watched)
         started = self._now() - timedelta(seconds=self._watched.uptime_s)
-        yield from _of_sources(self._watched, started)
+        for one in sources.shown(
+            self._watched.sources(), started=started, now=self._now()
+        ):
+            yield Sample(*one)
 
 
 def registry(metrics: Metrics) -> CollectorRegistry:
@@ -286,28 +306,6 @@ def _of_letters(letters: OpenLetters, now: datetime) -> Iterator[Sample]:
         yield Sample("wirewatch_deadletters_open_records", labels, count)
     age_s = _age_s(letters.oldest, now)
     yield Sample("wirewatch_deadletters_oldest_open_seconds", (), age_s)
-
-
-def _of_sources(watched: Watched, started: datetime) -> Iterator[Sample]:
-    refused: dict[tuple[str, str], int] = {}
-    for source in watched.sources():
-        labels = (source.connector, source.id)
-        yield Sample("wirewatch_source_published_total", labels, source.published)
-        yield Sample("wirewatch_source_known_total", labels, source.known)
-        # From zero on: what begins at one has no increase.
-        for outcome in OUTCOMES:
-            count = source.looks.get(outcome, 0)
-            yield Sample("wirewatch_source_looks_total", (*labels, outcome), count)
-        yield Sample(
-            "wirewatch_source_last_good_timestamp_seconds",
-            labels,
-            (source.last_good or started).timestamp(),
-        )
-        for kind, count in source.refusals.items():
-            at = (source.connector, kind)
-            refused[at] = refused.get(at, 0) + count
-    for at, count in refused.items():
-        yield Sample("wirewatch_connector_refused_total", at, count)
 
 
 def _age_s(since: datetime | None, now: datetime) -> float:

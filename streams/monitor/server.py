@@ -24,7 +24,7 @@ from streams.log.face import Log
 from streams.log.opening import open_log
 from streams.monitor.metrics import Metrics, registry
 from streams.monitor.standing import Looker, OpenLetters, Standing
-from streams.monitor.watched import Watched, unready
+from streams.monitor.watched import Watched, degraded, unready
 from streams.settings import Settings
 
 
@@ -151,7 +151,11 @@ class _Monitor:
 
     async def _readiness(self, _: web.Request) -> web.Response:
         reasons = self._reasons()
-        told = {"status": "waiting" if reasons else "ready", "reasons": reasons}
+        told: dict[str, object] = {
+            "status": "waiting" if reasons else "ready",
+            "reasons": reasons,
+            "degraded": degraded(self._watched),
+        }
         return _json(told | self._about(), status=UNAVAILABLE if reasons else 200)
 
     def _about(self) -> dict[str, object]:

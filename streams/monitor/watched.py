@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from connectors.face import Connector, SourceStatus
+from streams.monitor.sources import FAILING, by_connector, state_of
 from streams.stage import Progress
 from streams.tally import Tally
 
@@ -73,3 +74,18 @@ def unready(watched: Watched, *, now: datetime, now_s: float) -> list[str]:
     if late_s and min(late_s) > OVERDUE_MAX_S:
         reasons.append(f"no source was looked at for {min(late_s):.0f} s")
     return reasons
+
+
+def degraded(watched: Watched) -> list[str]:
+    """Return what is wrong with *watched* that waiting mends, or nobody here can.
+
+    It is ready all the same: a network that is away is no fault of the process, and to
+    start it again would not help.
+    """
+    told = []
+    for connector, group in by_connector(watched.sources()).items():
+        asked = [one for one in group if one.state not in {"paused", "waiting"}]
+        if asked and all(state_of(one) in FAILING for one in asked):
+            such = f"{asked[0].id}: {asked[0].last_error}"
+            told.append(f"{connector}: all of {len(asked):,} fail, such as {such}")
+    return told

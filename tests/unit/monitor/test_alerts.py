@@ -9,7 +9,8 @@ from typing import NamedTuple, get_args
 
 import pytest
 
-from streams.monitor.metrics import METRICS, OUTCOMES
+from streams.monitor.metrics import METRICS
+from streams.monitor.sources import OUTCOMES
 from streams.monitor.watched import Role
 
 
