@@ -7,5 +7,5 @@ import sys
 
 
 # Each in a process of its own: what one leaves behind must not slow the next.
-for name in ("hop", "path", "index"):
+for name in ("hop", "path", "index", "polling"):
     subprocess.run([sys.executable, "-m", f"bench.{name}", *sys.argv[1:]], check=True)

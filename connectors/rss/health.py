@@ -61,7 +61,7 @@ GRADES: Final[Mapping[FailureKind, Grade]] = MappingProxyType(
 )
 PARKED_AT = 30.0
 #: So many 404 in a row, the backoff being what it is, span more than a day.
-NOT_FOUND_MAX = 10
+NOT_FOUND_MAX = 12
 #: What is parked or gone is asked after a day, then once a week.
 PROBE_FIRST_S = DAY_S
 PROBE_S = 7 * DAY_S

@@ -52,10 +52,10 @@ TURNOVER = 0.5
 BURST_S = HOUR_S
 #: Bursts over which :attr:`Habit.gap_s` is an average.
 GAP_MEMORY = 10
-#: A pace is found from so many feeds; more would not change it by a percent.
-PACE_SAMPLE = 5_000
-#: Halvings of the range in which the pace lies: to one part in a million.
-PACE_STEPS = 40
+#: A pace is found from so many feeds: 45 ms, of the event loop's time.
+PACE_SAMPLE = 4_000
+#: Halvings of the range in which the pace lies: to one part in ten thousand.
+PACE_STEPS = 18
 
 # What the connector has until it goes by health.
 BACKOFF_MAX_S = 6 * 3600.0
@@ -188,22 +188,22 @@ def learned(health: FeedHealth, look: Look) -> FeedHealth:
     """Return *health* with the rates and the ways that a good *look* teaches."""
     if health.good is None:
         return _introduced(health, look)
-    days = max((look.at - health.good).total_seconds(), 0.0) / DAY_S
+    days = max((look.at - health.good).total_seconds(), 1.0) / DAY_S
     kept, watched = math.exp(-days / MEMORY_DAYS), _remembered(days, MEMORY_DAYS)
     recently = _remembered(days, RECENT_DAYS)
     old, before = health.habit, health.habit.days or PRIOR_DAYS
     # They may have appeared at any time since the feed was read before.
-    daily = look.new / days if days else 0.0
+    came = look.new / days
     exposure = before * kept + watched
     habit = msgspec.structs.replace(
         _read(old, look),
         days=exposure,
         recent=old.recent * math.exp(-days / RECENT_DAYS)
-        + daily * recently / RECENT_DAYS,
+        + came * recently / RECENT_DAYS,
         gap_s=_usual_gap_s(health, look),
         ceiling_s=_relaxed_s(health, look),
     )
-    daily = (health.daily * before * kept + daily * watched) / exposure
+    daily = (health.daily * before * kept + came * watched) / exposure
     return msgspec.structs.replace(health, daily=daily, habit=habit)
 
 
