@@ -71,11 +71,11 @@ def items(
     if not source.name:
         source = msgspec.structs.replace(source, name=document.title)
     home = canonical(document.link)
-    entries = _undeleted(document.entries)
+    entries = [(entry, _named(entry)) for entry in _undeleted(document.entries)]
     shared = _shared(entries)
     found = tuple(
         RawItem(
-            identities=tuple(_identities(entry, source.id, home, shared)),
+            identities=tuple(_identities(entry, names, source.id, home, shared)),
             publisher=about.publisher,
             source=msgspec.structs.replace(
                 source,
@@ -93,7 +93,7 @@ def items(
             enclosures=entry.enclosures,
             point=entry.point,
         )
-        for entry in entries
+        for entry, names in entries
         if not _is_hollow(entry)
     )
     return FeedItems(found, tuple(_refused(document)))
@@ -145,7 +145,24 @@ def _is_later(entry: Entry, withdrawal: Entry | None) -> bool:
     return bool(written and taken and written > taken)
 
 
-def _shared(entries: Sequence[Entry]) -> frozenset[tuple[str, str]]:
+class _Names(NamedTuple):
+    """What an entry may be called by; '' where there is none."""
+
+    guid: str
+    link: str
+    text: Identity | None
+
+
+def _named(entry: Entry) -> _Names:
+    told = (entry.title or entry.text) and not entry.withdrawn
+    return _Names(
+        guid=guid_value(entry.guid),
+        link=canonical(entry.link) if entry.link else "",
+        text=text_identity(entry.title, entry.text) if told else None,
+    )
+
+
+def _shared(entries: Sequence[tuple[Entry, _Names]]) -> frozenset[tuple[str, str]]:
     """Return the names that more than one entry of the document has.
 
     An entry that stands in it twice is one: under a guid with one link and title, under
@@ -153,16 +170,15 @@ def _shared(entries: Sequence[Entry]) -> frozenset[tuple[str, str]]:
     guid and files, are others: every hour's bulletin has that of the last.
     """
     owners: defaultdict[tuple[str, str], set[tuple[object, ...]]] = defaultdict(set)
-    for entry in entries:
+    for entry, (guid, link, text) in entries:
         if entry.withdrawn:
             continue
-        guid, link = guid_value(entry.guid), canonical(entry.link)
-        said = normalize(entry.title) or normalize(entry.text)
+        said = normalize(entry.title) or entry.text
         owners["guid", guid].add((link, said or entry.enclosures))
         owners["link", link].add((said or guid,))
-        files = tuple(sorted(one.url for one in entry.enclosures))
-        text = text_identity(entry.title, entry.text).value
-        owners["text", text].add((guid, entry.published, files))
+        if text is not None:
+            files = tuple(sorted(one.url for one in entry.enclosures))
+            owners["text", text.value].add((guid, entry.published, files))
     return frozenset(name for name, who in owners.items() if _are_several(name, who))
 
 
@@ -175,21 +191,22 @@ def _are_several(name: tuple[str, str], who: set[tuple[object, ...]]) -> bool:
 
 
 def _identities(
-    entry: Entry, source: str, home: str, shared: frozenset[tuple[str, str]]
+    entry: Entry,
+    names: _Names,
+    source: str,
+    home: str,
+    shared: frozenset[tuple[str, str]],
 ) -> Iterator[Identity]:
-    if entry.guid:
-        unique = ("guid", guid_value(entry.guid)) not in shared
+    guid, link, text = names
+    if guid:
         scope = source if source != GIVEN else content_scope(entry.title, entry.text)
-        yield guid_identity(entry.guid, scope, usable=unique)
-    if link := canonical(entry.link):
-        usable = link != home and not _is_home(link)
-        yield Identity(
-            kind="link", value=link, usable=usable and ("link", link) not in shared
-        )
-    if (entry.title or entry.text) and not entry.withdrawn:
-        named = text_identity(entry.title, entry.text)
-        unique = ("text", named.value) not in shared
-        yield msgspec.structs.replace(named, usable=named.usable and unique)
+        yield guid_identity(entry.guid, scope, usable=("guid", guid) not in shared)
+    if link:
+        usable = link != home and not _is_home(link) and ("link", link) not in shared
+        yield Identity(kind="link", value=link, usable=usable)
+    if text is not None:
+        unique = ("text", text.value) not in shared
+        yield text if unique else msgspec.structs.replace(text, usable=False)
 
 
 def _is_home(link: str) -> bool:

@@ -30,29 +30,47 @@ PASSING = re.compile(
 
 _ADDRESS = re.compile(r"https?://\S+")
 _COUNTED = (
-    r"comments?|replies|reply|likes?|shares?|reactions?|views?|kommentare?|antworten"
-    r"|commentaires?|r[eé]ponses?|partages?|vues?|comentarios?|respuestas?|coment[aá]rios?"
-    r"|respostas?|commenti?o?|комментари\w*|просмотр\w*|تعليق(?:ات)?|مشاهد(?:ة|ات)"
+    "comment comments reply replies like likes share shares reaction reactions view"
+    " views kommentar kommentare antworten commentaire commentaires réponse réponses"
+    " partage partages vue vues comentario comentarios respuesta respuestas comentário"
+    " comentários resposta respostas commento commenti комментарий комментария"
+    " комментариев комментарии просмотр просмотра просмотров تعليق تعليقات مشاهدة"
 )
-_UNITS = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?)"
+_UNITS = (
+    "second seconds sec secs minute minutes min mins hour hours hr hrs day days seconde"
+    " secondes heure heures jour jours segundo segundos minuto minutos hora horas día"
+    " días dia dias sekunde sekunden minuten stunde stunden tag tagen секунду секунды"
+    " секунд минуту минуты минут час часа часов день дня дней ثوان دقيقة دقائق ساعة"
+    " ساعات يوم يوما أيام"
+)
+#: What says that a stretch of time is over: before it, or behind it.
+_SINCE = "il y a|hace|há|vor|منذ"
+_AGO = "ago|назад"
+#: Without one of these there is nothing to look for; most texts have none.
+_SIGNS = frozenset(f"{_COUNTED} ago назад hace há vor منذ il".split())
+
+
+def _either(words: str) -> str:
+    return words.replace(" ", "|")
+
+
+_WORDS = re.compile(r"[^\W\d_]+")
 #: Where one stands in a line, it is as if it did not.
 _COUNTERS = re.compile(
-    rf"""\b(?:no|\d[\d.,\s]{{0,12}}k?)\s?(?:{_COUNTED})\b
-    | \b(?:{_COUNTED})\s?(?:[:(]\s?)\d[\d.,]{{0,12}}k?\)?
-    | \b(?:\d{{1,3}}|an?|one)\s{_UNITS}\sago\b
-    | \bil\sy\sa\s\d{{1,3}}\s(?:secondes?|minutes?|heures?|jours?)\b
-    | \bhace\s\d{{1,3}}\s(?:segundos?|minutos?|horas?|d[ií]as?)\b
-    | \bh[aá]\s\d{{1,3}}\s(?:segundos?|minutos?|horas?|dias?)\b
-    | \bvor\s\d{{1,3}}\s(?:sekunden?|minuten?|stunden?|tag(?:en)?)\b
-    | \b\d{{1,3}}\s(?:секунд\w?|минут\w?|час(?:а|ов)?|дн(?:я|ей))\sназад\b
-    | منذ\s\d{{1,3}}\s(?:ثوان|دقيقة|دقائق|ساعة|ساعات|يوما?|أيام)""",
+    rf"""\b(?:no|\d[\d.,\s]{{0,12}}k?)\s?(?:{_either(_COUNTED)})\b
+    | \b(?:{_either(_COUNTED)})\s?[:(]\s?\d[\d.,]{{0,12}}k?\)?
+    | \b(?:\d{{1,3}}|an?|one)\s(?:{_either(_UNITS)})\s(?:{_AGO})\b
+    | \b(?:{_SINCE.replace(" ", "[ ]")})\s(?:\d{{1,3}}\s)?(?:{_either(_UNITS)})\b""",
     re.VERBOSE,
 )
 #: A line that begins so is about another story, or pays for this one.
 _ASIDES = re.compile(
-    r"""^\W*(?: advertisements? | advertorial | anzeige | werbung | publicit[eé]
-      | publicidad(?:e)? | реклама | إعلان | sponsored(?:\s(?:by|content))? | promoted
-      | related(?:\s(?:stories|articles|posts|content|links|news|topics|coverage))?(?=\s?:|$)
+    r"""^\W*(?:
+      (?: advertisements? | advertorial | anzeige | werbung | publicit[eé] | publicidade?
+        | реклама | إعلان | sponsored | promoted
+        | related(?:\s(?:stories|articles|posts|content|links|news|topics|coverage))?
+      )(?=\s?:|\W*$)
+      | sponsored\s(?:by|content)\b
       | (?:also\sread|read\salso|read\smore|see\salso|more\son|more\sfrom)\b
       | (?:[àa]\s)?(?:lire\s(?:aussi|[eé]galement)) | voir\saussi | sur\sle\sm[eê]me\ssujet
       | (?:lea|lee|leer|ver)\stambi[eé]n | leia\s(?:tamb[eé]m|mais) | veja\stamb[eé]m
@@ -79,10 +97,13 @@ def title_core(title: str) -> str:
 
 def text_core(text: str) -> str:
     """Return what counts of a text; all of it where nothing else would be left."""
-    lines = (_undressed(line) for line in text.split("\n"))
-    told = [line for line in lines if line and not _is_aside(line)]
-    core = _COUNTERS.sub(" ", _ADDRESS.sub(_page, " ".join(told)))
-    return " ".join(core.split()) or _undressed(text)
+    plain = [_undressed(line) for line in text.split("\n")]
+    core = " ".join(line for line in plain if line and not _is_aside(line))
+    if "://" in core:
+        core = _ADDRESS.sub(_page, core)
+    if not _SIGNS.isdisjoint(_WORDS.findall(core)):
+        core = " ".join(_COUNTERS.sub(" ", core).split())
+    return core or " ".join(plain)
 
 
 def enclosures_core(enclosures: Iterable[Enclosure]) -> str:
@@ -92,9 +113,9 @@ def enclosures_core(enclosures: Iterable[Enclosure]) -> str:
 
 
 def _undressed(text: str) -> str:
+    if text.isascii():
+        return " ".join(text.replace("`", "'").lower().split())
     plain = normalize(text.translate(_DRESS))
-    if plain.isascii():
-        return plain
     seen = "".join(c for c in plain if unicodedata.category(c) != "Cf")
     return normalize(seen)
 
