@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from connectors.face import SourceStatus
 from console import escape, wording
+from streams.monitor.sources import FAILING, STATES, state_of
 from streams.records import Incident
 
 
@@ -26,6 +28,11 @@ NOTICES_KEPT = 3
 WIDE_CELLS = 100
 #: Sources take no more than this part of the screen.
 SOURCES_SHARE = 3
+#: No screen shows more.
+SOURCES_KEPT = 100
+#: What a person has to see comes first; the others as they gave something.
+_RANKS = dict.fromkeys(FAILING, 0) | {"paused": 2}
+_RANK = 1
 #: Lines that are not incidents: borders, headings, the footer.
 FRAME_LINES = 6
 INCIDENT_LINES = 2
@@ -39,7 +46,9 @@ class Board:
 
     #: Whether anything is to be read; what, is known when its reading has begun.
     reading: bool = False
+    #: Those that are most worth a look, of all.
     sources: Sequence[SourceStatus] = ()
+    states: Counter[str] = field(default_factory=Counter)
     lags: Mapping[str, int] = field(default_factory=dict)
     #: Why a stage waits, by stage.
     waiting: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +59,12 @@ class Board:
     _incidents: dict[str, Incident] = field(default_factory=dict)
     #: Those that nothing was said of since the start.
     _earlier: set[str] = field(default_factory=set)
+
+    def see(self, sources: Iterable[SourceStatus]) -> None:
+        """Take in how the sources do; what fails comes first, then what is fresh."""
+        everyone = list(sources)
+        self.states = Counter(map(state_of, everyone))
+        self.sources = heapq.nsmallest(SOURCES_KEPT, everyone, key=_worth)
 
     def count(self, raw: int, now: datetime) -> None:
         """Note that the log has had *raw* raw records in all."""
@@ -136,7 +151,7 @@ def incident_line(incident: Incident) -> Text:
 
 
 def _lines(board: Board, room: int) -> int:
-    return max(1, min(len(board.sources), room + 1))
+    return max(1, min(board.states.total(), room + 1))
 
 
 def _sources(board: Board, room: int, now: datetime) -> RenderableType:
@@ -145,28 +160,42 @@ def _sources(board: Board, room: int, now: datetime) -> RenderableType:
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column(ratio=2, no_wrap=True, overflow="ellipsis", style="dim")
     table.add_column(justify="right", no_wrap=True)
-    # What fails comes first: it is what a person has to see.
-    ordered = sorted(board.sources, key=lambda status: not status.last_error)
-    for status in ordered[:room]:
+    for status in board.sources[:room]:
         table.add_row(
             _health(status),
             escape.shown(status.name or status.id),
             escape.shown(_cause(status.last_error) or _since(status, now)),
             f"{status.published:,}",
         )
-    if (left := len(ordered) - room) > 0:
+    total = board.states.total()
+    if (left := total - room) > 0:
         table.add_row("", Text(f"and {left:,} more", style="dim"), "", "")
     if not board.sources:
         none = "begins to read …" if board.reading else "no sources configured"
         table.add_row("", Text(none, style="dim"), "", "")
     return Panel(
         table,
-        title="Sources",
+        title=_title(board, crowded=total > room),
         title_align="left",
         subtitle="raw records since start" if board.sources else None,
         subtitle_align="right",
         border_style="dim",
     )
+
+
+def _title(board: Board, *, crowded: bool) -> str:
+    """Return the heading; of more sources than there is room for, how they do."""
+    if not crowded:
+        return "Sources"
+    counts = (f"{board.states[s]:,} {s}" for s in STATES if board.states[s])
+    return f"Sources: {', '.join(counts)}"
+
+
+def _worth(status: SourceStatus) -> tuple[int, float]:
+    """Return the place of a source among others: what fails, what gave something last."""
+    good = status.last_good.timestamp() if status.last_good else 0.0
+    rank = 0 if status.last_error else _RANKS.get(state_of(status), _RANK)
+    return rank, -good
 
 
 def _cause(error: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
@@ -26,6 +27,8 @@ from streams.topics import INCIDENTS, RAW
 
 #: How often the screen is drawn anew; a look at the log takes some milliseconds.
 LOOK_S = 0.5
+#: Of the time, for looking at the sources.
+SOURCES_SHARE = 0.05
 #: Without a terminal a line says so often how things stand.
 REPORT_S = 60.0
 #: So many records of each partition are shown that were there before.
@@ -51,6 +54,7 @@ class Watcher:
         self._progress = progress
         self._began = began
         self._hint = hint
+        self._sources_next = 0.0
         self.board = Board(reading=bool(connectors))
 
     async def draw(self, stop: asyncio.Event, console: Console) -> None:
@@ -88,7 +92,7 @@ class Watcher:
 
     async def _look(self) -> None:
         board = self.board
-        board.sources = [s for one in self._connectors for s in one.statuses()]
+        self._look_at_sources()
         board.waiting = {
             stage: progress.waiting for stage, progress in self._progress.items()
         }
@@ -98,6 +102,15 @@ class Watcher:
         except TransientError as error:
             _log.warning("the log cannot be looked at", reason=str(error))
         board.footer = self._hint(board)
+
+    def _look_at_sources(self) -> None:
+        """Ask how the sources do: of very many rarely, so that it takes little time."""
+        began = time.monotonic()
+        if began < self._sources_next:
+            return
+        self.board.see(s for one in self._connectors for s in one.statuses())
+        ended = time.monotonic()
+        self._sources_next = ended + (ended - began) / SOURCES_SHARE
 
     def _view(self, console: Console) -> RenderableType:
         width, height = console.size

@@ -226,6 +226,7 @@ class Metrics(Collector):
         self._letters = letters
         self._ready = ready
         self._now = now
+        self._highest: dict[tuple[str, tuple[str, ...]], float] = {}
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric, those without a value too."""
@@ -250,7 +251,18 @@ class Metrics(Collector):
         for one in sources.shown(
             self._watched.sources(), started=started, now=self._now()
         ):
-            yield Sample(*one)
+            yield Sample(*self._never_less(one))
+
+    def _never_less(self, one: sources.Value) -> sources.Value:
+        """Return *one*; a sum over sources stays when one of them is removed.
+
+        A counter that falls is taken for one that began anew.
+        """
+        if sources.ALL not in one.labels or not one.name.endswith("_total"):
+            return one
+        at = (one.name, one.labels)
+        self._highest[at] = max(self._highest.get(at, 0.0), one.value)
+        return one._replace(value=self._highest[at])
 
 
 def registry(metrics: Metrics) -> CollectorRegistry:

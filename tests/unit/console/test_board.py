@@ -104,7 +104,7 @@ def test_raw_records_a_minute_are_those_of_the_last_minute() -> None:
 
 def test_what_fails_is_shown_before_what_does_well() -> None:
     board = Board()
-    board.sources = [make_status("well"), make_status("ill", "404 Not Found")]
+    board.see([make_status("well"), make_status("ill", "404 Not Found")])
 
     lines = drawn(board, 120, 30)
 
@@ -115,14 +115,14 @@ def test_what_fails_is_shown_before_what_does_well() -> None:
 def test_why_a_source_fails_comes_first_and_its_address_not_at_all() -> None:
     board = Board()
     error = "https://user.example.org/a/very/long/path/feed.xml: the server answers 404"
-    board.sources = [make_status("ill", error)]
+    board.see([make_status("ill", error)])
 
     assert "the server answers 404" in drawn(board, 100, 30)[1]
 
 
 def test_numbers_say_what_they_count() -> None:
     board = Board()
-    board.sources = [make_status("well")]
+    board.see([make_status("well")])
     board.count(61, NOW)
 
     said = "\n".join(drawn(board, 120, 30))
@@ -142,7 +142,7 @@ def test_sources_that_are_not_known_yet_are_not_said_to_be_none(
 @pytest.mark.parametrize(("width", "height"), [(40, 12), (80, 24), (200, 60)])
 def test_the_view_fits_the_screen(title: str, width: int, height: int) -> None:
     board = Board()
-    board.sources = [make_status(title) for _ in range(3)]
+    board.see([make_status(title) for _ in range(3)])
     board.lags = {"dedupe": 0, "annotate": 12, "correlate": 0, "index": 0}
     board.waiting = {"index": title}
     for number in range(50):
@@ -160,3 +160,16 @@ def test_an_incident_on_a_line_has_id_class_title_and_facts() -> None:
     for fact in ("n" + "0" * 23 + "1", "battle", "A title", "15 killed", "Kayes, ML"):
         assert fact in line
     assert "\n" not in line
+
+
+def test_ten_thousand_feeds_are_told_by_state_and_the_failing_ones_named() -> None:
+    board = Board()
+    many = [make_status(f"well {n}") for n in range(9_990)]
+    ill = [make_status(f"ill {n}", "404")._replace(state="failing") for n in range(10)]
+    board.see([*many, *ill])
+
+    lines = drawn(board, 120, 36)
+
+    assert any("9,990 good, 10 failing" in line for line in lines)
+    assert sum("ill " in line for line in lines) == 10
+    assert any("and 9,988 more" in line for line in lines)

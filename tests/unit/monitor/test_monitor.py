@@ -23,6 +23,7 @@ from connectors.face import SourceStatus
 from streams.errors import AddressError
 from streams.monitor.metrics import METRICS, Metrics, registry
 from streams.monitor.server import Address, address, monitored
+from streams.monitor.sources import EACH_MAX
 from streams.monitor.standing import OpenLetters, Standing
 from streams.monitor.summary import summed_up
 from streams.monitor.watched import (
@@ -30,6 +31,7 @@ from streams.monitor.watched import (
     OVERDUE_MAX_S,
     WAITING_MAX_S,
     Watched,
+    degraded,
     unready,
 )
 from streams.settings import Monitor, Settings
@@ -82,8 +84,8 @@ LETTERS = OpenLetters(
 )
 
 
-def scraped(one: Watched, standing: Standing | None = STANDING) -> str:
-    metrics = Metrics(
+def metrics_of(one: Watched, standing: Standing | None = STANDING) -> Metrics:
+    return Metrics(
         one,
         version="9",
         standing=lambda: standing,
@@ -91,7 +93,10 @@ def scraped(one: Watched, standing: Standing | None = STANDING) -> str:
         ready=lambda: True,
         now=lambda: NOW,
     )
-    return generate_latest(registry(metrics)).decode()
+
+
+def scraped(one: Watched, standing: Standing | None = STANDING) -> str:
+    return generate_latest(registry(metrics_of(one, standing))).decode()
 
 
 def values(text: str) -> dict[tuple[str, ...], float]:
@@ -143,6 +148,53 @@ def test_a_source_that_never_answered_is_shown_from_zero_and_since_the_start() -
     }
     since = found["wirewatch_source_last_good_timestamp_seconds", "desk", "rss"]
     assert since == pytest.approx(NOW.timestamp() - time.monotonic(), abs=5)
+
+
+def test_many_sources_are_counted_together_and_alerts_over_them_stay_right() -> None:
+    many = [
+        feed(
+            id=f"f{n}",
+            looks={"failed": 1},
+            state="failing",
+            lateness_s=float(n),
+            due=NOW - timedelta(seconds=n),
+        )
+        for n in range(EACH_MAX + 1)
+    ]
+    text = scraped(watched(connectors=[Feeds(*many)]))
+    found = values(text)
+
+    assert len(text.splitlines()) < 300
+    assert found["wirewatch_source_looks_total", "*", "failed", "rss"] == len(many)
+    assert found["wirewatch_sources", "failing", "rss"] == len(many)
+    assert found["wirewatch_sources", "good", "rss"] == 0
+    assert found["wirewatch_source_overdue_seconds", "rss"] == EACH_MAX
+    assert found["wirewatch_source_lateness_seconds", "0.5", "rss"] == 501
+    assert found["wirewatch_source_lateness_seconds", "0.99", "rss"] == 990
+
+
+def test_a_removed_feed_takes_nothing_from_what_many_counted() -> None:
+    feeds = Feeds(*(feed(id=f"f{n}") for n in range(EACH_MAX + 2)))
+    one = registry(metrics_of(watched(connectors=[feeds])))
+    before = values(generate_latest(one).decode())
+    feeds.statuses().pop()
+    after = values(generate_latest(one).decode())
+    name = ("wirewatch_source_published_total", "*", "rss")
+    assert after[name] == before[name] == 3 * (EACH_MAX + 2)
+
+
+def test_a_paused_feed_is_not_silent() -> None:
+    text = scraped(watched(connectors=[Feeds(feed(state="paused"))]))
+    assert not [k for k in values(text) if k[0].endswith("last_good_timestamp_seconds")]
+
+
+def test_a_process_all_of_whose_feeds_fail_is_ready_and_degraded() -> None:
+    ill = feed(state="failing", last_error="no connection")
+    one = watched(connectors=[Feeds(ill, feed(state="paused"))])
+    assert degraded(one) == ["rss: all of 1 fail, such as desk: no connection"]
+    assert unready(one, now=NOW, now_s=0.0) == []
+    assert degraded(watched(connectors=[Feeds(ill, feed())])) == []
+    assert degraded(watched(connectors=[Feeds(feed(state="waiting"))])) == []
 
 
 def test_a_log_that_does_not_answer_hides_no_other_metric() -> None:
