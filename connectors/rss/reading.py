@@ -287,7 +287,7 @@ def _is_gap(seen: Sequence[_Seen], memory: Memory) -> bool:
         return True
     if len(claims) == len(fresh) and len(set(claims)) == 1:
         return False
-    return not memory.newest_min or min(claims) > memory.newest_min
+    return not memory.newest_min or min(claims) >= memory.newest_min
 
 
 def _settled(

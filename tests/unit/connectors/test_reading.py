@@ -457,6 +457,18 @@ def test_a_document_without_an_entry_that_was_known_is_a_gap() -> None:
     assert watch.see(entries(range(25, 35))).gap
 
 
+def test_entries_of_the_minute_of_the_newest_that_was_known_may_follow_a_gap() -> None:
+    def at_seconds(numbers: range) -> list[Entry]:
+        return [
+            entry(number, published=NOW - timedelta(minutes=1, seconds=-number))
+            for number in reversed(numbers)
+        ]
+
+    watch = Watch()
+    watch.see(at_seconds(range(10)))
+    assert watch.see(at_seconds(range(25, 35))).gap
+
+
 def test_what_is_no_gap() -> None:
     watch = Watch()
     watch.see(entries(range(100, 102)))
