@@ -501,6 +501,9 @@ class FeedHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     probed: UTC | None = None
     #: Until then a hub delivers (WebSub); None: nobody does.
     hub_until: UTC | None = None
+    #: Where, and as what, it is subscribed; neither holds a secret.
+    hub: str = ""
+    topic: str = ""
     #: What was already said to the user, so that it is said once.
     told: tuple[str, ...] = ()
     #: Of the body that was last read.

@@ -151,6 +151,9 @@ def watched(
     is_known = kept and kept.url == fingerprint(feed.url)
     if health.url != url and not is_known:
         health = elsewhere(health, feed.url, now)
+    if health.hub_until is not None:
+        # Subscriptions end with their process: what a hub could not deliver is asked for.
+        health = msgspec.structs.replace(health, hub_until=None, next_poll=None)
     if health.state == "paused" and not rolled.paused:
         health = msgspec.structs.replace(health, state="waiting", next_poll=None)
     return Watched(ident, feed, rolled.paused, kept or Kept(), health)

@@ -6,7 +6,7 @@ before what was delivered is stored: if we die in between, the next poll finds i
 
 Whoever knows a callback's path (24 random bytes) may speak, and only who knows the
 subscription's secret (32 random bytes) is listened to. Neither outlives the process: at
-a new start each feed is subscribed anew, and old callbacks answer 410. The secret goes to
+a new start each feed is subscribed and asked anew, and old callbacks answer 410. The secret goes to
 hubs without https too (section 5.1 advises against it): better weak than none.
 """
 
@@ -62,6 +62,8 @@ BUSY_S = 60
 DOUBLINGS_MAX = 16
 #: Polls in a row that found something new while the hub said nothing.
 MISSES_MAX = 2
+
+_LATER = frozenset({"busy", "too_many"})
 
 _log = structlog.get_logger()
 
@@ -165,6 +167,11 @@ class Hubs:
         if one.misses >= MISSES_MAX:
             one.trusted = False
             _log.warning("rss.hub_silent", hub=public_url(one.hub), source=ident)
+
+    def subscription(self, ident: str) -> tuple[str, str]:
+        """Return the topic and the hub of the feed *ident*; '' and '' for none."""
+        one = self._of_feed.get(ident)
+        return (one.topic, one.hub) if one else ("", "")
 
     def until(self, ident: str) -> datetime | None:
         """Return until when a hub delivers the feed *ident*; None: nobody does.
@@ -393,7 +400,8 @@ class Hubs:
 
     def _refuse(self, kind: str, status: HTTPStatus) -> web.Response:
         self.counts[kind] += 1
-        return web.Response(status=status, headers={"Retry-After": str(BUSY_S)})
+        later = {"Retry-After": str(BUSY_S)} if kind in _LATER else {}
+        return web.Response(status=status, headers=later)
 
 
 @dataclass(eq=False)
