@@ -47,6 +47,8 @@ from streams.records import RawItem
 
 #: In a document of fewer entries, all are new now and then, and nothing was missed.
 GAP_ENTRIES_MIN = 3
+#: So many of a document's entries can be pinned to its top.
+PINNED_SHARE = 0.2
 #: If more than half of a complete feed's entries, and more than so many, vanish at
 #: once, something is broken, and nothing was taken back.
 VANISHED_MAX = 3
@@ -274,20 +276,23 @@ def _is_gap(seen: Sequence[_Seen], memory: Memory) -> bool:
     """Whether no entry was known, though the feed's last ones had been.
 
     Not where there are but few, nor where all are of one moment (an edition that
-    replaces the last), nor where one is older than the newest that was known.
+    replaces the last), nor where one is older than the newest that was known. A few
+    that are pinned do not count: they are known, and older than that.
     """
-    fresh = [one for one in seen if not one.trace.has(WITHDRAWN)]
-    was_known = any(not trace.has(LOOSE) for trace in memory.traces)
-    if not was_known or min(len(fresh), memory.window) < GAP_ENTRIES_MIN:
+    present = [one for one in seen if not one.trace.has(WITHDRAWN)]
+    if min(len(present), memory.window) < GAP_ENTRIES_MIN:
         return False
-    if any(one.was_known for one in fresh):
+    known = [one for one in present if one.was_known]
+    claims = [minutes_of(one.item.published) for one in present if not one.was_known]
+    if len(known) > len(present) * PINNED_SHARE or not all(
+        0 < minutes_of(one.item.published) < memory.newest_min for one in known
+    ):
         return False
-    claims = [minutes_of(one.item.published) for one in fresh if one.item.published]
-    if not claims:
-        return True
-    if len(claims) == len(fresh) and len(set(claims)) == 1:
+    if not any(claims):
+        return not known
+    if len(set(claims)) == 1:
         return False
-    return not memory.newest_min or min(claims) >= memory.newest_min
+    return min(filter(None, claims)) > memory.newest_min
 
 
 def _settled(
