@@ -1,10 +1,12 @@
 """Bytes of a feed -> its text: which encoding they are in. Pure; never fails.
 
 In the order of RFC 7303 as feedparser has it: the header's charset, the XML declaration,
-the byte order mark, a guess; the first in which the bytes are text. Two departures, each
+the byte order mark, a guess; the first in which the bytes are text. Three departures, each
 because the order alone gives garbage where there is a text to be had: two or four bytes a
-character win over any header (as UTF-8 such a body is all NULs), and some bad bytes in
-what is otherwise UTF-8, or in a declared charset of Asia, cost those characters only.
+character win over any header (as UTF-8 such a body is all NULs); what is UTF-8 throughout
+is UTF-8 (no text in another encoding is by chance, and nearly all bytes are text in those
+with one byte a character); and some bad bytes in what is otherwise UTF-8, or in a declared
+charset of Asia, cost those characters only.
 """
 
 from __future__ import annotations
@@ -49,10 +51,13 @@ _DECLARATION_WITHIN = 1_000
 #: it; more, and it is another encoding.
 _FAULTS_MAX = 0.1
 _GUESS_BYTES = 500_000
+#: So many bytes beyond ASCII that are UTF-8 are no chance.
+_CERTAIN_BYTES = 16
 
 
 def decode(body: bytes, content_type: str = "") -> str:
     """Return the text of *body*, without a byte order mark."""
+    marked = body.startswith(codecs.BOM_UTF8)
     body = body.removeprefix(codecs.BOM_UTF8)
     for mark, wide in _WIDE:
         if body.startswith(mark):
@@ -61,12 +66,13 @@ def decode(body: bytes, content_type: str = "") -> str:
         # Most are. One that only says that it is wide is an old mistake of generators.
         return body.decode("ascii")
     declared = list(_declared(body, content_type))
-    for name in (*declared, "utf-8"):
+    beyond_ascii = len(body) - len(body.translate(None, _ABOVE))
+    certain = ["utf-8"] if marked or beyond_ascii >= _CERTAIN_BYTES else []
+    for name in (*certain, *declared, "utf-8"):
         try:
             return body.decode(name).lstrip("\ufeff")
         except UnicodeDecodeError:
             pass
-    beyond_ascii = len(body) - len(body.translate(None, _ABOVE))
     for name in (*declared, "utf-8"):
         faults = _Faults()
         text = faults.decode(body, name)
@@ -97,8 +103,8 @@ def _charset(name: str) -> Iterator[str]:
     if known in _NO_CHARSETS or known.startswith(("utf-16", "utf-32")):
         return
     try:
-        b"".decode(known)  # hex, zip and others are no text encodings
-    except LookupError:
+        b"aa".decode(known)  # hex, zip and others are no text encodings
+    except (LookupError, ValueError):
         return
     yield known
 

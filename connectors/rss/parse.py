@@ -42,6 +42,12 @@ _HREF = re.compile(
     r"""\bhref\s*=\s*(?:"([^"]+)"|'([^']+)'|([^\s"'>]+))""", re.IGNORECASE
 )
 _HTML = re.compile(r"<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+#: How a web page begins; unless a feed follows, it need not be looked for.
+_PAGE = re.compile(
+    r"(?>\s+|<!--.*?-->|<\?.*?\?>)*+<(?:!doctype\s+html|html)\b",
+    re.DOTALL | re.IGNORECASE,
+)
+_FEED = re.compile(r"<(?:rss|feed|(?:\w{1,20}:)?RDF|channel)\b", re.IGNORECASE)
 _ROOT = re.compile(r"\A\s*<\?xml\b[^>]*>.*?<([A-Za-z][\w.:-]*)", re.DOTALL)
 _LOOKED_AT = 100_000
 _PERIODS_S = {
@@ -67,6 +73,8 @@ def parse(
     text = charset.decode(_unpacked(body), content_type)
     if jsonfeed.is_json(text):
         return jsonfeed.parse(text, url=url)
+    if _PAGE.match(text) and not _FEED.search(text, 0, _LOOKED_AT):
+        raise SourceError(_instead(text, url))
     xml = xmlfeed.clean(text)
     read = xmlfeed.read(xml, language=content_language, url=url)
     channel = read.feed
@@ -246,8 +254,14 @@ def _authors(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _names(values: Iterable[object]) -> tuple[str, ...]:
-    texts = (one_line(to_text(v))[:NAME_MAX] for v in values if isinstance(v, str))
+    texts = (_name(value)[:NAME_MAX] for value in values if isinstance(value, str))
     return tuple(dict.fromkeys(text for text in texts if text))[:LIST_MAX]
+
+
+def _name(value: str) -> str:
+    name = one_line(to_text(value))
+    # Feedparser leaves names escaped where the XML is broken.
+    return one_line(to_text(name)) if is_markup(name) else name
 
 
 def _enclosures(entry: Mapping[str, Any], base: str) -> tuple[Enclosure, ...]:

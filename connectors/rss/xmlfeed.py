@@ -32,6 +32,9 @@ from streams.errors import SourceError
 
 #: Bounds; what they cut off is told, see :attr:`Elements.omitted`.
 DEPTH_MAX = 500
+#: The time that Python's and feedparser's handlers take goes with the square of these.
+ATTRIBUTES_MAX = 500
+NAMESPACES_MAX = 500
 FIELD_MAX = 500_000
 #: Of what is no text: addresses, names, dates.
 SHORT_MAX = 5_000
@@ -98,30 +101,21 @@ class Elements(NamedTuple):
     omitted: tuple[str, ...]
 
 
-class _TooDeepError(Exception):
-    """Elements within elements beyond :data:`DEPTH_MAX`."""
-
-
 def read(text: str, *, language: str = "", url: str = "") -> Elements:
     """Return the elements of *text*, which :func:`clean` gave.
 
     *language* and *url* are the document's own, of the transport. Raises SourceError for
-    what is nested too deep.
+    what is nested too deep, or has more attributes or namespaces than any feed.
     """
-    try:
-        strict = _Strict("", language or None, "utf-8")
-        strict.document_url = url
-        fault = _parse(strict, text)
-        if fault is None or fault in _CUT_OFF:
-            return strict.elements(cut_off=fault is not None)
-        loose = _Loose("", language or None, "utf-8", {})
-        loose.document_url = url
-        loose.feed(text)
-        return loose.elements(cut_off=False)
-    except _TooDeepError:
-        raise SourceError(
-            f"its elements are nested more than {DEPTH_MAX:,} deep"
-        ) from None
+    strict = _Strict("", language or None, "utf-8")
+    strict.document_url = url
+    fault = _parse(strict, text)
+    if fault is None or fault in _CUT_OFF:
+        return strict.elements(cut_off=fault is not None)
+    loose = _Loose("", language or None, "utf-8", {})
+    loose.document_url = url
+    loose.feed(text)
+    return loose.elements(cut_off=False)
 
 
 def clean(text: str) -> str:
@@ -194,8 +188,14 @@ def _parse(handler: _Strict, text: str) -> str | None:
     try:
         parser.parse(source)
     except xml.sax.SAXException as error:
+        if error.getMessage() == expat_errors.XML_ERROR_NO_MEMORY:
+            raise MemoryError from None
         return str(error.getMessage())
     return None
+
+
+def _too_many(what: str, most: int) -> SourceError:
+    return SourceError(f"it has more than {most:,} {what}, as no feed has")
 
 
 class _Bounded(_FeedParserMixin):  # type: ignore[misc]
@@ -213,6 +213,7 @@ class _Bounded(_FeedParserMixin):  # type: ignore[misc]
     version: str
     inentry: int
     incontent: int
+    namespaces_in_use: dict[str, str]
     svgOK: int  # noqa: N815 - feedparser's
     basestack: list[str]
     langstack: list[str]
@@ -247,7 +248,7 @@ class _Bounded(_FeedParserMixin):  # type: ignore[misc]
         if self._passes_over(tag):
             return
         if len(self.elementstack) > DEPTH_MAX:
-            raise _TooDeepError
+            raise _too_many("elements within one another", DEPTH_MAX)
         if not self.incontent:
             self.svgOK = 0  # feedparser calls itself for ever on a title in an open svg
         for at, (name, value) in enumerate(attrs):
@@ -384,10 +385,17 @@ class _Strict(_Bounded, api.StrictFeedParser):  # type: ignore[misc]
         super().__init__(*args)
         self._nesting = 0
 
+    def startPrefixMapping(self, prefix: Any, uri: Any) -> None:  # noqa: N802 - SAX
+        super().startPrefixMapping(prefix, uri)
+        if len(self.namespaces_in_use) > NAMESPACES_MAX:
+            raise _too_many("namespaces", NAMESPACES_MAX)
+
     def startElementNS(self, name: Any, qname: Any, attrs: Any) -> None:  # noqa: N802 - SAX
         self._nesting += 1
         if self._nesting > DEPTH_MAX:
-            raise _TooDeepError
+            raise _too_many("elements within one another", DEPTH_MAX)
+        if len(attrs) > ATTRIBUTES_MAX:
+            raise _too_many("attributes in an element", ATTRIBUTES_MAX)
         super().startElementNS(name, qname, attrs)
 
     def endElementNS(self, name: Any, qname: Any) -> None:  # noqa: N802 - SAX

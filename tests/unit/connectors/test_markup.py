@@ -82,3 +82,18 @@ def test_a_quote_that_is_never_closed_costs_one_tag() -> None:
 
 def test_a_tag_that_is_cut_off_at_the_end_is_no_text() -> None:
     assert to_text('<p>read <a href="https://e.org/') == "read"
+
+
+WORDS = st.text(alphabet="abcé مر\n", max_size=8)
+TAGS = st.sampled_from(
+    ["<p>", "</p>", "<b class='x'>", "<br/>", '<a href="x>y">', "<td>", "<li x=1 y>"]
+)
+
+
+@given(st.lists(st.one_of(WORDS, TAGS)))
+def test_no_markup_is_left(parts: list[str]) -> None:
+    text = to_text("".join(parts))
+    assert "<" not in text
+    assert ">" not in text
+    kept = "".join(part for part in parts if not part.startswith("<"))
+    assert "".join(text.split()) == "".join(kept.split())
