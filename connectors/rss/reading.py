@@ -283,16 +283,17 @@ def _is_gap(seen: Sequence[_Seen], memory: Memory) -> bool:
     if min(len(present), memory.window) < GAP_ENTRIES_MIN:
         return False
     known = [one for one in present if one.was_known]
-    claims = [minutes_of(one.item.published) for one in present if not one.was_known]
     if len(known) > len(present) * PINNED_SHARE or not all(
         0 < minutes_of(one.item.published) < memory.newest_min for one in known
     ):
         return False
-    if not any(claims):
+    new = [one.item.published for one in present if not one.was_known]
+    claims = [claim for claim in new if claim is not None]
+    if not claims:
         return not known
-    if len(set(claims)) == 1:
+    if len(claims) == len(new) and len(set(claims)) == 1:
         return False
-    return min(filter(None, claims)) > memory.newest_min
+    return minutes_of(min(claims)) >= memory.newest_min
 
 
 def _settled(

@@ -480,6 +480,20 @@ def test_what_is_no_gap() -> None:
     assert not watch.see(entries(range(110, 120), published=edition)).gap
 
 
+def test_a_pinned_entry_hides_no_gap() -> None:
+    watch = Watch()
+    watch.see([entry(3), *entries(range(50, 60))])
+    assert not watch.see([entry(3), *entries(range(59, 69))]).gap
+    assert watch.see([entry(3), *entries(range(75, 85))]).gap
+
+
+def test_a_feed_without_dates_has_gaps_too() -> None:
+    watch = Watch()
+    watch.see(entries(range(10), published=None))
+    assert not watch.see(entries(range(9, 19), published=None)).gap
+    assert watch.see(entries(range(25, 35), published=None)).gap
+
+
 def test_a_gap_is_told_again_after_a_crash_in_its_midst() -> None:
     watch = Watch()
     watch.see(entries(range(10)))
