@@ -24,7 +24,6 @@ import aiohttp
 
 from aiohttp.abc import AbstractResolver
 from aiohttp.connector import AddrInfoType
-from aiohttp.http_exceptions import TransferEncodingError
 from yarl import URL
 
 from connectors.addresses import PrivateHosts, is_public
@@ -119,7 +118,8 @@ class HttpClient:
     """Use as an async context manager; one a process is enough.
 
     ``parallel`` requests are under way at once; others wait, and their time runs only
-    when it is their turn.
+    when it is their turn. ``resolver`` says where names lead (the system), ``tls`` whose
+    certificates count (those that the system trusts).
     """
 
     def __init__(
@@ -128,12 +128,14 @@ class HttpClient:
         *,
         parallel: int = PARALLEL,
         resolver: AbstractResolver | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = settings
         self._size_max = round(settings.size_max_mb * 1_000_000)
         self._private = PrivateHosts(settings.allow_private)
         self._room = asyncio.Semaphore(parallel)
         self._resolver = resolver or DaemonResolver()
+        self._tls = tls or True
 
     async def __aenter__(self) -> Self:
         self._guarded = self._session(_public_socket)
@@ -273,6 +275,7 @@ class HttpClient:
                 resolver=self._resolver,
                 use_dns_cache=False,  # the resolver has one
                 socket_factory=socket_factory,
+                ssl=self._tls,
                 limit=0,  # the room has one
                 keepalive_timeout=KEEP_ALIVE_S,
             ),
@@ -362,7 +365,7 @@ class _Way:
 
     def _enter(self) -> None:
         if self.at in self._seen:
-            raise fetch_error("redirects", "it redirects in a circle")
+            raise fetch_error("redirects", "in a circle")
         self._seen.add(self.at)
         host = self.at.host
         if self.at.scheme not in {"http", "https"} or not host:
@@ -446,8 +449,6 @@ def _judged(  # noqa: PLR0911 - a table
             return "connection", f"no connection: {_cause(error.os_error)}"
         case aiohttp.ClientResponseError():
             return "server", "its answer is not HTTP, or its header is too large"
-        case aiohttp.ClientPayloadError(__cause__=TransferEncodingError()):
-            return "server", "its answer is not HTTP: the chunks are malformed"
         case aiohttp.ClientPayloadError():
             return "connection", "the answer was cut short"
     return "connection", f"the connection broke: {_cause(error)}"
