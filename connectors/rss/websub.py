@@ -121,11 +121,16 @@ class Hubs:
     async def run(self, stop: asyncio.Event) -> None:
         """Listen and subscribe until *stop* is set, if ``rss.websub_callback`` is.
 
-        Raises AddressError if ``rss.websub_listen`` cannot be used.
+        Raises AddressError if that or ``rss.websub_listen`` cannot be used.
         """
         if not self._callback:
             await stop.wait()
             return
+        if not _is_public(self._callback):
+            raise AddressError(
+                "rss.websub_callback must be an http or https address without user or "
+                "token, such as https://wire.example.org/websub"
+            )
         async with self._listening():
             await until_stopped(stop, [self._tend_all()])
 

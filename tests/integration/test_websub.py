@@ -371,6 +371,15 @@ async def test_without_a_callback_nothing_listens_and_nothing_is_asked() -> None
         assert hubs.until("paper") is None
 
 
+@pytest.mark.parametrize("callback", ["wire.example", "ftp://wire.example/", "http://"])
+async def test_a_callback_that_is_no_web_address_is_named(callback: str) -> None:
+    settings = Settings(rss=Rss(websub_callback=callback))
+    async with HttpClient(settings.http) as http:
+        hubs = Hubs(settings, http, Reader("", Hub.__new__(Hub)).deliver)
+        with pytest.raises(AddressError, match=r"rss\.websub_callback"):
+            await hubs.run(asyncio.Event())
+
+
 async def test_an_address_that_cannot_be_listened_on_is_named() -> None:
     for listen in ("nonsense", "127.0.0.1:99999", "192.0.2.1:80"):
         rss = Rss(websub_callback="http://x.example/", websub_listen=listen)
