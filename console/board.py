@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import re
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,8 +35,6 @@ _RANK = 1
 #: Lines that are not incidents: borders, headings, the footer.
 FRAME_LINES = 6
 INCIDENT_LINES = 2
-#: What an error is about stands before it: the source's line says that already.
-_ADDRESS = re.compile(r"^https?://\S+: ")
 
 
 @dataclass
@@ -164,7 +161,7 @@ def _sources(board: Board, room: int, now: datetime) -> RenderableType:
         table.add_row(
             _health(status),
             escape.shown(status.name or status.id),
-            escape.shown(_cause(status.last_error) or _since(status, now)),
+            escape.shown(wording.cause(status.last_error) or _since(status, now)),
             f"{status.published:,}",
         )
     total = board.states.total()
@@ -196,11 +193,6 @@ def _worth(status: SourceStatus) -> tuple[int, float]:
     good = status.last_good.timestamp() if status.last_good else 0.0
     rank = 0 if status.last_error else _RANKS.get(state_of(status), _RANK)
     return rank, -good
-
-
-def _cause(error: str) -> str:
-    """Return *error* without the address that it begins with."""
-    return _ADDRESS.sub("", error)
 
 
 def _health(status: SourceStatus) -> Text:

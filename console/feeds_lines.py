@@ -84,7 +84,8 @@ def line(one: Known, now: datetime) -> Text:
     if health.flags:
         parts.append(Text(f"  [{', '.join(health.flags)}]", "yellow"))
     if one.state in BAD and health.because:
-        parts.append(escape.shown(f"  {health.because}", STYLES[one.state]))
+        cause = wording.cause(health.because)
+        parts.append(escape.shown(f"  {cause}", STYLES[one.state]))
     return Text().join(parts)
 
 
@@ -200,7 +201,7 @@ def _page(one: Known, file: str, now: datetime) -> Iterator[tuple[str, str]]:
     yield "language", feed.language
     yield "tags", ", ".join(feed.tags)
     yield "full text", "yes" if feed.full_text else ""
-    yield "state", f"{one.state}{f': {health.because}' if health.because else ''}"
+    yield "state", ": ".join(filter(None, (one.state, wording.cause(health.because))))
     for flag in health.flags:
         yield "flag", f"{flag}: {FLAGS.get(flag, flag)}"
     if health.moved_to:
@@ -253,7 +254,7 @@ def _host(host: str, feeds: list[Known]) -> Host:
         sum(one.state != "failing" for one in bad),
         sum(map(polls_an_hour, feeds)),
         last.health.polled if last else None,
-        last.health.because if last else "",
+        wording.cause(last.health.because) if last else "",
     )
 
 

@@ -66,7 +66,7 @@ def trouble(one: Known) -> str:
         return ""
     if one.state in feeds_lines.BAD:
         since = f" since {wording.moment(health.good)}" if health.good else ""
-        return f"feed {one.id!r} is {one.state}{since}: {health.because}"
+        return f"feed {one.id!r} is {one.state}{since}: {wording.cause(health.because)}"
     for flag in health.flags:
         if flag in _ALARMING:
             return f"feed {one.id!r}: {flag}: {feeds_lines.FLAGS[flag]}"

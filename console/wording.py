@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from datetime import UTC, datetime, timedelta
 
 from rich.text import Text
@@ -37,6 +39,7 @@ CLASS_STYLE: dict[IncidentClass, str] = {
     "none": "dim",
 }
 TITLE_CHARACTERS = 90
+_ADDRESS = re.compile(r"^https?://\S+: ")
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
@@ -103,6 +106,11 @@ def source_name(source: Source) -> str:
 def refusal(one: Refused) -> str:
     """Return what was refused and why; the reason's own mention of it once. Not escaped."""
     return f"{one.source}: {one.kind}: {one.reason.removeprefix(f'{one.source}: ')}"
+
+
+def cause(error: str) -> str:
+    """Return *error* without the address that it begins with, where that is said already."""
+    return _ADDRESS.sub("", error)
 
 
 def item_title(item: RawItem) -> str:

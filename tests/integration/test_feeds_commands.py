@@ -1,0 +1,202 @@
+"""``wirewatch feeds``, its commands within this process, against a site of its own."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import structlog
+
+from typer.testing import CliRunner
+
+from console.cli import app
+
+
+FEED = """<?xml version="1.0"?><rss version="2.0"><channel><title>Paper {name}</title>
+<link>https://paper.example/</link><item><guid>{name}-{number}</guid>
+<title>Gunmen killed 4 drivers near Gao ({name} {number})</title>
+<link>https://paper.example/{name}/{number}</link>
+<description>Gunmen killed 4 drivers of a convoy near Gao.</description>
+</item></channel></rss>"""
+SITE = """<html><head><title>The paper</title><base href="/papers/">
+<link rel="alternate" type="application/rss+xml" href="a">
+<link rel="alternate" type="application/rss+xml" href="comments"></head></html>"""
+
+
+class Paper(BaseHTTPRequestHandler):
+    """A site whose feed has a new entry each time; counts what is asked."""
+
+    def __init__(self, asked: list[str], *connection: Any) -> None:
+        self.asked = asked
+        super().__init__(*connection)
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if self.path == "/":
+            self._answer(200, SITE, "text/html")
+        elif self.path.startswith("/papers/"):
+            name = self.path.rpartition("/")[2]
+            number = self.asked.count(self.path)
+            self._answer(200, FEED.format(name=name, number=number), "text/xml")
+        elif self.path == "/moved":
+            self._answer(301, location="/papers/a")
+        else:
+            self._answer(404)
+
+    def _answer(
+        self, status: int, body: str = "", kind: str = "text/plain", location: str = ""
+    ) -> None:
+        self.send_response(status)
+        if location:
+            self.send_header("Location", location)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Site:
+    """Where the paper is, and what was asked of it."""
+
+    def __init__(self, address: str, asked: list[str]) -> None:
+        self.address, self.asked = address, asked
+
+    def __call__(self, path: str) -> str:
+        return f"http://{self.address}{path}"
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    asked: list[str] = []
+    handler = partial(Paper, asked)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield Site(f"127.0.0.1:{server.server_port}", asked)
+        server.shutdown()
+        thread.join()
+
+
+class Said(NamedTuple):
+    """What a command wrote."""
+
+    stdout: str
+    stderr: str
+
+
+class Desk:
+    """The command on data of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._options = ["--config", str(folder / "wirewatch.toml")]
+        (folder / "wirewatch.toml").write_text(
+            "[http]\nallow_private = ['127.0.0.1']\n[rss]\nhost_gap_s = 0.0\n"
+        )
+
+    def __call__(self, *words: str, code: int = 0, stdin: str = "") -> Said:
+        """Run ``wirewatch feeds`` with *words*."""
+        done = CliRunner().invoke(app, [*self._options, "feeds", *words], input=stdin)
+        assert done.exit_code == code, (words, done.output, done.exception)
+        return Said(done.stdout, done.stderr)
+
+    def lines(self, *words: str, code: int = 0) -> list[Any]:
+        """Run it; return its lines of JSON."""
+        said = self(*words, "--json", code=code)
+        return [json.loads(line) for line in said.stdout.splitlines()]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    before = structlog.get_config()
+    yield Desk(tmp_path)
+    structlog.configure(**before)
+
+
+def test_what_cannot_be_added_is_refused_with_the_reason(
+    desk: Desk, site: Site
+) -> None:
+    desk("add", site("/moved"))
+    (feed,) = desk.lines()
+    assert feed["url"] == site("/papers/a"), "a permanent redirect is followed for good"
+    for url, why in (
+        (site("/papers/a/?utm_source=x"), "watched already"),
+        (site("/moved"), "watched as"),
+        (f"http://me:pw@{site.address}/papers/b", "put it into [[rss.feeds]]"),
+        (site("/missing"), "404"),
+        ("ftp://paper.example/", "not http or https"),
+    ):
+        refused = desk("add", url, code=1).stderr
+        assert refused.startswith("refused: ")
+        assert why in refused
+        assert "pw" not in refused
+    assert [one["id"] for one in desk.lines()] == [feed["id"]]
+
+
+def test_a_list_goes_out_and_comes_back(desk: Desk) -> None:
+    opml = (
+        '<opml><outline text="Sahel"><outline xmlUrl="https://a.example/" text="A"/>'
+        '<outline xmlUrl="https://b.example/" text="B &amp; co"></outline></outline>'
+    )
+    path = str(desk.folder / "list.opml")
+    Path(path).write_text(opml)
+    dry = desk("import", path, "--dry-run")
+    assert "2 feeds would be added" in dry.stderr
+    assert desk.lines() == []
+
+    desk("import", path, "--tag", "radio")
+    before = desk.lines()
+    assert [feed["tags"] for feed in before] == [["Sahel", "radio"]] * 2
+    out = desk("export").stdout
+    desk("remove", "a.example/", "https://b.example/")
+    assert desk.lines() == []
+    desk("import", "-", stdin=out)
+
+    def told(feeds: list[Any]) -> list[Any]:
+        return [(f["id"], f["name"], f["tags"]) for f in feeds]
+
+    assert told(desk.lines()) == told(before)
+    again = desk("import", path)
+    assert "0 feeds added, 2 watched already, 0 refused" in again.stderr
+
+
+def test_check_says_step_by_step_what_a_poll_would_find(desk: Desk, site: Site) -> None:
+    steps = {one["what"]: one for one in desk.lines("check", site("/papers/a"))}
+    assert "1 entry in 'Paper a'" in steps["format"]["detail"]
+    assert "none are given" in steps["validators"]["detail"]
+    assert "known 1 by guid" in steps["identities"]["detail"]
+    assert "asked every" in steps["interval"]["detail"]
+    for url, what, why in (
+        (site("/"), "format", "web page"),
+        (site("/missing"), "answer", "404"),
+        ("http://127.0.0.2:1/", "name", "not public"),
+        ("http://nowhere.invalid/", "name", "nowhere.invalid"),
+    ):
+        last = desk.lines("check", url, code=1)[-1]
+        assert (last["what"], last["ok"]) == (what, False)
+        assert why in last["detail"]
+
+
+def test_discover_reports_the_feeds_that_a_page_names(desk: Desk, site: Site) -> None:
+    found = desk.lines("discover", site("/"))
+    assert [(one["url"], one["title"], one["entries"]) for one in found] == [
+        (site("/papers/a"), "Paper a", 1),
+        (site("/papers/comments"), "Paper comments", 1),
+    ]
+
+
+def test_an_unknown_feed_is_answered_with_the_nearest(desk: Desk) -> None:
+    desk("add", "https://a.example/feed.xml", "--no-check")
+    told = desk("pause", "a.example/fed.xml", code=2).stderr
+    assert "did you mean" in told
+    assert "a.example/feed.xml" in told
