@@ -125,7 +125,8 @@ class Reader:
         if look.pushed:
             # A hub may deliver what is new alone: what is not there was not taken away.
             items = tuple(item for item in items if item.state == "present")
-            entries, gap = remembered(question.entries, items), False
+            entries = remembered(question.entries, items, delivered=True)
+            gap = False
         if question.full_text:
             items = await self._pages.read(items)
         return Found(

@@ -8,7 +8,7 @@ Which is which decides :mod:`connectors.rss.matching`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -52,6 +52,8 @@ PINNED_SHARE = 0.2
 #: If more than half of a complete feed's entries, and more than so many, vanish at
 #: once, something is broken, and nothing was taken back.
 VANISHED_MAX = 3
+#: Between two polls, so many times a document's entries may be delivered by a hub.
+DELIVERED_KEPT = 4
 #: What is published of a document.
 _KINDS = frozenset({"new", "edited", "withdrawn"})
 #: A feed's longest document is forgotten by a tenth with each shorter one.
@@ -164,22 +166,32 @@ def compare(
     )
 
 
-def remembered(memory: bytes, items: Sequence[RawItem]) -> bytes:
+def remembered(
+    memory: bytes, items: Sequence[RawItem], *, delivered: bool = False
+) -> bytes:
     """Return *memory* once *items* are published: part of a reading, or all of it.
 
     A document that is read with it gives the rest of its reading, and what it says of
-    gaps. Only the memory of the reading itself settles what was in the document.
+    gaps. Only the memory of the reading itself settles what was in the document; but
+    what a hub has *delivered* is settled, as no such document is read again.
     """
     before = unpack(memory)
     recollection = Recollection(before, [])
+    fresh = 0 if delivered else LOOSE
     added: dict[bytes, Trace] = {}
     for item in items:
         trace = trace_of(item)
         known = recollection.named(trace) if trace.has(WITHDRAWN) else []
         for one in known or [recollection.exact(trace) or trace]:
-            flags = one.flags if one.key in recollection else one.flags | LOOSE
+            flags = one.flags if one.key in recollection else one.flags | fresh
             added[one.key] = one._replace(flags=flags | (trace.flags & WITHDRAWN))
-    kept = (one for one in before.traces if one.key not in added)
+    kept = [one for one in before.traces if one.key not in added]
+    if delivered:
+        guids = _trusted_guids(added.values())
+        kept = [one for one in kept if one.guid not in guids]
+        del kept[DELIVERED_KEPT * max(LEFT_MIN, before.window) :]
+        claims = (minutes_of(item.published) for item in items)
+        before = before._replace(newest_min=max((before.newest_min, *claims)))
     return pack(before._replace(traces=(*added.values(), *kept)))
 
 
@@ -310,7 +322,7 @@ def _settled(
     followed = {one.before.key for one in seen if one.before is not None}
     followed |= present.keys()
     # What a process that died had published of an entry is not its last version.
-    guids = {one.guid for one in present.values() if not one.has(NO_GUID)} - {bytes(5)}
+    guids = _trusted_guids(present.values())
     withdrawn = {trace.key: trace for trace in gone}
     left = (
         withdrawn.get(trace.key, trace)
@@ -333,3 +345,7 @@ def _settled(
         else memory.window,
         names=names_of(pairs) if document.complete else {},
     )
+
+
+def _trusted_guids(traces: Iterable[Trace]) -> set[bytes]:
+    return {one.guid for one in traces if any(one.guid) and not one.has(NO_GUID)}

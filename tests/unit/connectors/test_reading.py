@@ -505,6 +505,30 @@ def test_a_gap_is_told_again_after_a_crash_in_its_midst() -> None:
     assert (again.gap, again.new) == (True, 6)
 
 
+def test_what_a_hub_delivered_is_known_to_the_next_poll_and_no_gap() -> None:
+    watch = Watch()
+    watch.see(entries(range(10)))
+    for number in range(10, 400):
+        reading = read([entry(number)], watch.memory)
+        assert counts(reading) == (0, 1, 0, 0)
+        watch.memory = remembered(watch.memory, reading.items, delivered=True)
+    assert len(watch.memory) < 100 * TRACE_BYTES
+    reading = watch.see(entries(range(391, 401)))
+    assert (counts(reading), reading.gap) == ((9, 1, 0, 0), False)
+
+
+def test_an_edit_that_a_hub_delivered_can_be_taken_back() -> None:
+    watch = Watch()
+    watch.see(entries(range(5)))
+    told = []
+    for title in ("Two", "Title 3", "Title 3"):
+        reading = read([entry(3, title=title)], watch.memory)
+        told += [(item.title, item.changed) for item in reading.items]
+        watch.memory = remembered(watch.memory, reading.items, delivered=True)
+    assert told == [("Two", ("title",)), ("Title 3", ("title",))]
+    assert watch.see(entries(range(5))).items == ()
+
+
 # Dates
 
 
