@@ -36,7 +36,9 @@ from connectors.identities import GIVEN, file_name, file_time
 from connectors.radio import detect
 from connectors.radio.items import read as read_transcript
 from connectors.radio.items import read_given, start_of
+from connectors.rss import archive
 from connectors.rss.items import read as read_feed
+from connectors.rss.reading import look_into
 from connectors.rss.subscription import Subscription, subscription
 from connectors.urls import public_url
 from streams import clock
@@ -76,6 +78,8 @@ class _Found(NamedTuple):
     url: str = ""
     modified: datetime | None = None
     path: Path | None = None
+    #: When it was fetched, where an archive says.
+    fetched: datetime | None = None
 
 
 async def read(
@@ -83,7 +87,8 @@ async def read(
 ) -> AsyncIterator[RawItem | Refused]:
     """Yield everything in *source*: a file, a folder (and those in it), a URL or ``-``.
 
-    Feeds, SRT and WebVTT, JSON lines (see :mod:`connectors.jsonlines`). A URL or folder
+    Feeds, SRT and WebVTT, JSON lines (see :mod:`connectors.jsonlines`), and archives of
+    feeds as fetched (see :mod:`connectors.rss.archive`). A URL or folder
     of the configuration is read as that feed or station; standard input as JSON lines.
     """
     async with AsyncExitStack() as stack:
@@ -161,6 +166,10 @@ class _Reader:
             yield jsonlines.read(line, where=where, fallback=fallback, now=clock.now())
 
     async def _file(self, path: Path, name: str) -> AsyncIterator[RawItem | Refused]:
+        if await asyncio.to_thread(_is_archive, path):
+            async for one in self._archive(path):
+                yield one
+            return
         loaded = await asyncio.to_thread(_load, path, name, self._size_max)
         if loaded is None:
             with path.open("rb") as file:
@@ -171,6 +180,60 @@ class _Reader:
         else:
             async for one in self._document(loaded, None):
                 yield one
+
+    async def _archive(self, path: Path) -> AsyncIterator[RawItem | Refused]:
+        """Yield what the feeds in a WARC gave when they were fetched, in its order."""
+        shown = file_name(str(path))
+        #: By source: what it had published when the archive got so far.
+        memories: dict[str, bytes] = {}
+        with path.open("rb") as file:
+            kept = archive.read(file, self._size_max)
+            while (one := await asyncio.to_thread(next, kept, None)) is not None:
+                if isinstance(one, archive.Fault):
+                    many = (
+                        f"{one.records:,} of its records: " if one.records > 1 else ""
+                    )
+                    yield Refused(shown, "broken", f"{many}{one.reason}")
+                    continue
+                async for item in self._fetched(one, shown, memories):
+                    yield item
+
+    async def _fetched(
+        self, kept: archive.Kept, shown: str, memories: dict[str, bytes]
+    ) -> AsyncIterator[RawItem | Refused]:
+        found = _Found(
+            name=file_name(urlsplit(kept.url).path),
+            shown=f"{shown}: {public_url(kept.url)}",
+            body=kept.body,
+            content_type=kept.content_type,
+            content_language=kept.content_language,
+            url=kept.url,
+            fetched=kept.fetched,
+        )
+        about = kept.about
+        if about is None:
+            async for one in self._document(found, None):
+                yield one
+            return
+        try:
+            reading = await (await self._parser()).run(
+                look_into,
+                kept.body,
+                about,
+                kept.fetched or clock.now(),
+                memories.get(about.source.id, b""),
+                content_type=kept.content_type,
+                content_language=kept.content_language,
+                url=kept.url,
+            )
+        except (SourceError, PoolCallError) as error:
+            yield _refusal(found, "broken", str(error))
+            return
+        memories[about.source.id] = reading.memory
+        for item in reading.items:
+            yield item
+        for fault in reading.refused:
+            yield _refusal(found, "broken", fault)
 
     async def _document(
         self, found: _Found, about: Subscription | None
@@ -252,6 +315,21 @@ class _Reader:
     async def _feed(
         self, found: _Found, about: Subscription | None
     ) -> tuple[RawItem | Refused, ...]:
+        items, faults = await (await self._parser()).run(
+            read_feed,
+            found.body,
+            about,
+            found.fetched or clock.now(),
+            content_type=found.content_type,
+            content_language=found.content_language,
+            url=found.url,
+        )
+        return (
+            *(_named(item, found.name) for item in items),
+            *(_refusal(found, "broken", fault) for fault in faults),
+        )
+
+    async def _parser(self) -> Pool:
         if self._pool is None:
             self._pool = await self._stack.enter_async_context(
                 Pool(
@@ -261,19 +339,7 @@ class _Reader:
                     name="documents",
                 )
             )
-        items, faults = await self._pool.run(
-            read_feed,
-            found.body,
-            about,
-            clock.now(),
-            content_type=found.content_type,
-            content_language=found.content_language,
-            url=found.url,
-        )
-        return (
-            *(_named(item, found.name) for item in items),
-            *(_refusal(found, "broken", fault) for fault in faults),
-        )
+        return self._pool
 
 
 def _named(item: RawItem, name: str) -> RawItem:
@@ -297,6 +363,11 @@ def _files(top: Path) -> list[tuple[Path, str]]:
         if path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(top).parts)
     ]
+
+
+def _is_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        return archive.recognises(file.read(_HEAD_BYTES))
 
 
 def _load(path: Path, name: str, size_max: int) -> _Found | Refused | None:
