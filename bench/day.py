@@ -105,6 +105,7 @@ async def _live(
     for share in [*moments, 1.0]:
         until = net.clock.begins + share * plan.lasts_s
         await asyncio.sleep(max(0.0, until - time.time()))
+        subscriber.check()
         cpu += cpu_s(subscriber.process.pid)
         interrupted.append(time.time())
         if share < 1:
@@ -165,11 +166,13 @@ kill -9, seed {plan.seed}: {result.polls:,} polls, {result.polls_s:.0f} a second
 {result.cpu_share:.0%} of a core
   published {it.published:,}, on items.raw {it.arrived:,}; publication to items.raw p50 \
 {quantile(minutes, 0.5):.0f} min, p99 {quantile(minutes, 0.99):.0f} min (virtual)
-  shown by no answer: {it.missed:,} had left their feed, {it.overwritten:,} had been \
-edited again, {it.not_yet:,} were not asked for yet
+  shown by no answer: {it.out_of_reach:,} before the first or after the last answer of \
+their feed, {it.overwritten:,} edited again or taken back before the next, {it.missed:,} \
+had left it, {it.missed_counted:,} of these in feeds whose every gap was counted
   gaps: {it.gaps:,}, of which the connector counted {it.gaps_found:,}; it counted \
 {it.gaps_counted - it.gaps_found:,} that were none
-  withdrawn {it.withdrawals:,}; shown only to a killed process {it.died:,}
+  withdrawn {it.withdrawals:,}; shown only to a process that was ended {len(it.died):,}, at \
+most {max(it.died, default=0.0) * DAY_S / plan.speed:.1f} s before (not virtual)
   lost {len(it.lost)}, twice {len(it.twice)}, invented {len(it.invented)}"""
     for name in ("lost", "twice", "invented"):
         if wrong := getattr(it, name):

@@ -8,6 +8,8 @@ with it: what only such an answer showed is told apart.
 
 from __future__ import annotations
 
+import math
+
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -36,13 +38,15 @@ class Verdict:
     #: Of the day, and those that stood in the feeds when it began and were shown.
     published: int = 0
     arrived: int = 0
-    #: Texts that no answer showed: their entry had left the feed, or been replaced by
-    #: its next text, or had not been asked for yet when the day ended.
+    #: Texts that no answer showed: their entry had left the feed between two answers, or
+    #: been edited again or taken back; or the feed had not answered yet, or no more.
     missed: int = 0
     overwritten: int = 0
-    not_yet: int = 0
-    #: Shown only to a process that was killed.
-    died: int = 0
+    out_of_reach: int = 0
+    #: Of those missed, how many in feeds of which the connector counted all gaps.
+    missed_counted: int = 0
+    #: Shown only to a process that was ended: by how many days it came before that.
+    died: list[float] = field(default_factory=list)
     withdrawals: int = 0
     #: Polls before which entries were missed, what the connector counted, and in how
     #: many feeds the two agree.
@@ -103,30 +107,48 @@ class _History:
     ) -> None:
         self.world, self.feed = world, feed
         self.safe: set[Shown] = set()
-        self.risky: set[Shown] = set()
-        #: Entries that were there and were not the next time, in a complete feed.
+        #: What was shown shortly before an end: how shortly.
+        self.risky: dict[Shown, float] = {}
+        #: Entries of a complete feed that had been there and were no more, for sure, and
+        #: perhaps.
         self.withdrawn: set[int] = set()
+        self.vanished: set[int] = set()
+        self.last = days[-1] if days else -math.inf
         self.gaps = 0
         newest = -1
-        before: set[int] = set()
         for day in days:
-            shown = world.shown(feed, day)
-            is_risky = any(since <= day <= until for since, until in spans)
-            (self.risky if is_risky else self.safe).update(shown)
+            shown = set(world.shown(feed, day))
             numbers = {one.number for one in shown}
-            if not numbers:
+            if feed.complete:
+                self.vanished |= self.numbers - numbers
+            elif numbers and 0 <= newest < min(numbers) - 1:
+                self.gaps += 1
+            newest = max({newest} | numbers)
+            left = next(
+                (end - day for since, end in spans if since <= day <= end), None
+            )
+            if left is not None:
+                self.risky |= dict.fromkeys(shown, left)
                 continue
             if feed.complete:
-                self.withdrawn |= before - numbers
-            elif 0 <= newest < min(numbers) - 1:
-                self.gaps += 1
-            newest, before = max(newest, *numbers), numbers
+                self.withdrawn |= {one.number for one in self.safe} - numbers
+            self.safe |= shown
+
+    @property
+    def texts(self) -> set[Shown]:
+        """All that was shown."""
+        return self.safe | self.risky.keys()
+
+    @property
+    def numbers(self) -> set[int]:
+        """The entries that were shown."""
+        return {one.number for one in self.texts}
 
 
 def _judge_feed(
     history: _History, verdict: Verdict, arrived: Arrived, ends: float, counted: int
 ) -> None:
-    feed, seen = history.feed, history.safe | history.risky
+    feed, seen = history.feed, history.texts
     texts = arrived.texts[feed.number]
     published = set(_published(history.world, feed, ends))
     verdict.published += len(published | seen)
@@ -140,8 +162,8 @@ def _judge_feed(
         elif not texts[one] and one in history.safe:
             verdict.lost.append(name)
         elif not texts[one]:
-            verdict.died += 1
-    _unseen(history, verdict, published - seen, ends)
+            verdict.died.append(history.risky[one])
+    _unseen(history, verdict, published - seen, counted)
     _withdrawals(history, verdict, arrived.withdrawn[feed.number])
     verdict.gaps += history.gaps
     verdict.gaps_counted += counted
@@ -159,25 +181,26 @@ def _published(world: World, feed: Feed, ends: float) -> Iterable[Shown]:
 
 
 def _unseen(
-    history: _History, verdict: Verdict, unseen: set[Shown], ends: float
+    history: _History, verdict: Verdict, unseen: set[Shown], counted: int
 ) -> None:
     """Say why no answer showed *unseen*."""
-    still = set(history.world.shown(history.feed, ends))
-    entries = {one.number for one in still | history.safe | history.risky}
+    world, feed, numbers = history.world, history.feed, history.numbers
     for one in unseen:
-        if one in still:
-            verdict.not_yet += 1
-        elif one.number in entries:
+        moments = (world.published(feed, one.number), *world.edited(feed, one.number))
+        if moments[one.revision] > history.last or one.number < min(numbers):
+            verdict.out_of_reach += 1
+        elif one.number in numbers or world.retracted(feed, one.number) < history.last:
             verdict.overwritten += 1
         else:
             verdict.missed += 1
+            verdict.missed_counted += counted >= history.gaps
 
 
 def _withdrawals(history: _History, verdict: Verdict, withdrawn: Counter[int]) -> None:
     verdict.withdrawals += len(withdrawn)
     for entry in sorted(history.withdrawn | withdrawn.keys()):
         name = f"f{history.feed.number}/e{entry} withdrawn"
-        if entry not in history.withdrawn:
+        if entry not in history.vanished:
             verdict.invented.append(name)
         elif withdrawn[entry] > 1:
             verdict.twice.append(name)

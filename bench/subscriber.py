@@ -66,6 +66,13 @@ class Subscriber:
             stderr=self._log,
         )
 
+    def check(self) -> None:
+        """Exit if it has ended by itself."""
+        if (code := self.process.returncode) is not None:
+            raise SystemExit(
+                f"wirewatch connect rss ended with {code}: see {self._log.name}"
+            )
+
     async def kill(self) -> None:
         """Kill it (-9)."""
         self.process.kill()
