@@ -25,8 +25,11 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _HEAD_BYTES = len(_ZSTD_MAGIC)
 #: RFC 9659: nobody may need more to read what is sent over HTTP.
 _ZSTD_WINDOW_MAX = 8 * 1_048_576
-#: A block of 4 bytes may stand for 128 kB (RFC 8878 section 3.1.1.2): 4 MB a piece.
-_ZSTD_PIECE = 128
+#: The libraries take twice what they give at a time.
+_PIECE = 262_144
+#: A block of 4 bytes may stand for 128 kB (RFC 8878 section 3.1.1.2), and these
+#: for 4 MB.
+_ZSTD_INPUT = 128
 #: What headers, names and blocks may take beside the data.
 _OVERHEAD_MAX = 65_536
 _NAMES = {"x-gzip": "gzip", "identity": "", "none": ""}
@@ -122,7 +125,7 @@ class BoundedBody:
             ) from None
 
     def _room(self) -> int:
-        return self._size_max - self._size + 1
+        return min(self._size_max - self._size + 1, _PIECE)
 
     def _keep(self, data: bytes) -> None:
         self._size += len(data)
@@ -146,12 +149,17 @@ class _Inflate:
         return self._inflater.eof
 
     def unpack(self, chunk: bytes, room: Callable[[], int]) -> Iterator[bytes]:
-        while chunk:
+        full = False
+        while chunk or full:
             if self._inflater.eof:
                 if not chunk.startswith(_GZIP_MAGIC):
                     return  # padding
                 self._inflater = zlib.decompressobj(_GZIP)
-            yield self._inflater.decompress(chunk, room())
+            most = room()
+            piece = self._inflater.decompress(chunk, most)
+            yield piece
+            # With all of the input taken there may still be output to come.
+            full = len(piece) == most
             chunk = self._inflater.unconsumed_tail or self._inflater.unused_data
 
 
@@ -186,8 +194,8 @@ class _Zstandard:
 
     def unpack(self, chunk: bytes, room: Callable[[], int]) -> Iterator[bytes]:
         del room  # the library knows of none
-        for at in range(0, len(chunk), _ZSTD_PIECE):
-            piece = chunk[at : at + _ZSTD_PIECE]
+        for at in range(0, len(chunk), _ZSTD_INPUT):
+            piece = chunk[at : at + _ZSTD_INPUT]
             while piece:
                 if self._decoder.eof:
                     self._decoder = self._context.decompressobj()
