@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from connectors.rss.habits import (
     MANY,
@@ -33,6 +33,7 @@ from connectors.rss.memory import (
 
 
 Part = Literal["title", "text", "link", "enclosures"]
+PARTS: tuple[Part, ...] = get_args(Part)
 _Many = defaultdict[bytes, list[Trace]]
 
 
@@ -209,22 +210,20 @@ def page_habits(matches: Sequence[Match], habits: Habits) -> Habits:
 def changed_parts(trace: Trace, before: Trace, habits: Habits) -> tuple[Part, ...]:
     """Return which parts of an entry are other ones than *before*, and count.
 
-    A link or a file that is no longer named is no edit. Nor is the return to the text
-    before, once that has happened :data:`~connectors.rss.memory.RETURNS_MAX` times:
-    caches that disagree answer in turn.
+    What is no longer said is no edit. Nor is the return to the text before, once that
+    has happened :data:`~connectors.rss.memory.RETURNS_MAX` times: caches that disagree
+    answer in turn.
     """
-    parts: dict[Part, bool] = {
-        "title": trace.title != before.title,
-        "text": trace.text != before.text,
-        "link": trace.link != before.link and any(trace.link),
-        "enclosures": trace.enclosures != before.enclosures and any(trace.enclosures),
+    ignored = {
+        *habits.restless,
+        *(("title", "text") if is_flapping(trace, before) else ()),
     }
-    if is_flapping(trace, before):
-        parts["title"] = parts["text"] = False
     return tuple(
-        name
-        for name, differs in parts.items()
-        if differs and name not in habits.restless
+        part
+        for part in PARTS
+        if part not in ignored
+        and any(new := getattr(trace, part))
+        and new != getattr(before, part)
     )
 
 

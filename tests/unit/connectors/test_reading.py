@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from hypothesis import given, settings
@@ -159,6 +160,18 @@ def test_counters_advertisements_related_links_and_dressing_are_no_edits(
     watch = Watch()
     watch.see([entry(1, text=plain)])
     assert counts(watch.see([entry(1, text=text)])) == (1, 0, 0, 0)
+
+
+def test_what_a_feed_no_longer_says_is_no_edit() -> None:
+    watch = Watch()
+    watch.see([entry(1, enclosures=(Enclosure(url="https://e.example/a.mp3"),))])
+    assert watch.see([entry(1, text="", link="")]).items == ()
+
+
+def test_an_article_read_for_an_entry_without_a_text_is_no_edit_of_it() -> None:
+    (item,) = read([entry(1, text="")], b"").items
+    full = msgspec.structs.replace(item, text="The article, as its page has it.")
+    assert read([entry(1, text="")], remembered(b"", [full])).items == ()
 
 
 def test_a_number_in_a_text_is_no_counter() -> None:
