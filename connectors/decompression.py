@@ -176,9 +176,9 @@ class _Brotli:
     def unpack(self, chunk: bytes, room: Callable[[], int]) -> Iterator[bytes]:
         if self.done:
             return
-        yield self._decoder.process(chunk, output_buffer_limit=room())
-        while not self._decoder.can_accept_more_data():
-            yield self._decoder.process(b"", output_buffer_limit=room())
+        while piece := self._decoder.process(chunk, output_buffer_limit=room()):
+            yield piece
+            chunk = b""
 
 
 class _Zstandard:
