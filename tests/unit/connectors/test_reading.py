@@ -4,6 +4,7 @@ import random
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,13 +15,14 @@ from hypothesis import strategies as st
 
 from connectors.rss.document import Entry, FeedDocument
 from connectors.rss.memory import TRACE_BYTES, TRACES_MAX, as_bytes, as_text, unpack
-from connectors.rss.reading import Reading, compare, remembered
+from connectors.rss.reading import Reading, compare, look_into, remembered
 from connectors.rss.subscription import subscription
 from streams.records import Enclosure, RawItem
 from streams.settings import Feed
 
 
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
+FEEDS = Path(__file__).parent / "feeds"
 ABOUT = subscription(Feed(url="https://e.example/feed.xml"))
 
 
@@ -673,3 +675,30 @@ def test_a_feed_of_25_000_entries_does_not_publish_its_rest_at_each_change() -> 
     assert len(unpack(watch.memory).traces) == TRACES_MAX
     reading = watch.see([Entry(guid="urn:n:new", title="New"), *found])
     assert counts(reading) == (25_000, 1, 0, 0)
+
+
+# Documents
+
+
+def test_a_complete_feed_is_read_and_its_retractions_noted() -> None:
+    def body(*numbers: int) -> bytes:
+        items = "".join(
+            f"<item><guid>urn:e:{n}</guid><title>T{n}</title></item>" for n in numbers
+        )
+        return (
+            '<rss version="2.0" xmlns:fh="http://purl.org/syndication/history/1.0">'
+            f"<channel><title>E</title><fh:complete/>{items}</channel></rss>"
+        ).encode()
+
+    first = look_into(body(1, 2, 3), ABOUT, NOW, b"", content_type="text/xml")
+    second = look_into(body(3, 2), ABOUT, NOW, first.memory)
+    assert (first.new, first.title, counts(second)) == (3, "E", (2, 0, 0, 1))
+    assert second.items[0].identities[0].value == "urn:e:1"
+
+
+def test_one_document_and_one_memory_give_one_reading() -> None:
+    body = (FEEDS / "atom.xml").read_bytes()
+    first = look_into(body, ABOUT, NOW, b"")
+    assert look_into(body, ABOUT, NOW, b"") == first
+    assert first.new > 0
+    assert look_into(body, ABOUT, NOW, first.memory).items == ()
