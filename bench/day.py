@@ -34,8 +34,6 @@ from streams.records import FeedHealth, RawItem
 from streams.topics import HEALTH, RAW
 
 
-#: In our seconds: an answer that came so shortly before a kill may have died with it.
-UNDER_WAY_S = 10.0
 SHOWN_MAX = 20
 _NAME = re.compile(r"[:/]f(\d+)[:/]e(\d+)\b")
 
@@ -50,12 +48,13 @@ class Plan(NamedTuple):
     mode: str
     #: Virtual: how often a feed is asked, on average.
     interval_s: float
-    days: float = 1.0
+    #: In our seconds: an answer that came so shortly before an end may have died with it.
+    under_way_s: float = 10.0
 
     @property
     def lasts_s(self) -> float:
         """How long it takes, in our seconds."""
-        return self.days * DAY_S / self.speed
+        return DAY_S / self.speed
 
 
 class Result(NamedTuple):
@@ -86,7 +85,7 @@ async def day(plan: Plan, folder: Path) -> Result:
             gaps = await _gaps(log)
     seen = list(polls(truth))
     ends = net.clock.day(interrupted[-1])
-    before = UNDER_WAY_S * plan.speed / DAY_S
+    before = plan.under_way_s * plan.speed / DAY_S
     spans = [(net.clock.day(at) - before, net.clock.day(at)) for at in interrupted]
     verdict = judge(world, seen, arrived, gaps, ends=ends, interrupted=spans)
     asked = sum(poll.said != Said.REDIRECT for poll in seen)
@@ -161,7 +160,7 @@ def report(plan: Plan, result: Result) -> str:
     it = result.verdict
     minutes = [delay * DAY_S / 60 for delay in result.delays] or [0.0]
     text = f"""\
-{plan.mode}: {plan.feeds:,} feeds for {plan.days:g} day at {plan.speed:g}x, {plan.kills} \
+{plan.mode}: {plan.feeds:,} feeds for a day at {plan.speed:g}x, {plan.kills} \
 kill -9, seed {plan.seed}: {result.polls:,} polls, {result.polls_s:.0f} a second, \
 {result.cpu_share:.0%} of a core
   published {it.published:,}, on items.raw {it.arrived:,}; publication to items.raw p50 \
