@@ -58,7 +58,8 @@ wirewatch feeds list radio --tag Africa --sort lateness --json | jq .url
 STATE is waiting, good, failing, parked, gone or paused; GOOD: since the last good answer;
 NEXT: until the next poll; EVERY: between two; A DAY: new entries, as it is estimated; LATE:
 from publication to reading; GAPS: polls before which entries were probably missed. FLAG is
-silent, lying_validators, guids_change, guids_shared, dates_bumped or full_of_gaps.
+silent, lying_validators, guids_change, guids_shared, dates_bumped, restless or
+full_of_gaps.
 """
 
 

@@ -12,7 +12,7 @@ import typer
 from connectors.http import HttpClient
 from connectors.rss import lists
 from connectors.rss.discover import Discoverer, main
-from connectors.rss.subscription import subscription
+from connectors.rss.subscription import ident_of
 from connectors.urls import canonical, public_url
 from console import screen, wording
 from console.context import Context, command
@@ -200,7 +200,7 @@ class Additions:
 
     def take(self, feed: Feed, why: str = "") -> None:
         """Add *feed*; refuse it if there is a reason *why*, or if it is there already."""
-        ident = subscription(feed).source.id
+        ident = ident_of(feed)
         shown = public_url(feed.url)
         if not why and (held := self.holder(feed.url)):
             self.there.append(f"{shown}: it is watched already, as {held!r}")

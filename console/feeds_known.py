@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import typer
 
-from connectors.rss.roster import Rolled, Roster, by_id, merged
+from connectors.rss.roster import Rolled, added, by_id, merged
 from connectors.urls import canonical, host_of, public_url
 from console.context import Context
 from streams import clock
@@ -74,9 +74,8 @@ async def known(at: Context, *, removed: bool = False) -> dict[str, Known]:
 
 async def known_on(log: Log, at: Context, *, removed: bool = False) -> dict[str, Known]:
     """Return the feeds by id, as *log* has them."""
-    roster = Roster(at.settings, log, file=at.config_file)
-    health = await healths(log)
-    return joined(await roster.load(), health, clock.now(), removed=removed)
+    rolled = merged(by_id(at.settings.rss.feeds), await added(log))
+    return joined(rolled, await healths(log), clock.now(), removed=removed)
 
 
 async def healths(log: Log) -> dict[str, FeedHealth]:

@@ -40,6 +40,7 @@ FLAGS = {
     "guids_change": "new guids for the same entries at each fetch",
     "guids_shared": "one guid for several entries",
     "dates_bumped": "new dates for old entries at each fetch",
+    "restless": "new links, texts or files for old entries at each fetch",
     "full_of_gaps": "entries are often missed between two polls",
 }
 HEAD = (

@@ -13,7 +13,7 @@ import typer
 
 from connectors.http import HttpClient, NotModified
 from connectors.rss import lists, opml
-from connectors.rss.subscription import subscription
+from connectors.rss.subscription import ident_of
 from connectors.urls import public_url
 from console import screen, wording
 from console.context import Context, command
@@ -130,7 +130,7 @@ def _bare(one: Known) -> Feed:
         url=public_url(feed.url) if lists.holds_credentials(feed.url) else feed.url,
         tags=tuple(filter(None, map(lists.tag, feed.tags))),
     )
-    if subscription(bare).source.id == one.id:
+    if ident_of(bare) == one.id:
         return bare
     return msgspec.structs.replace(bare, id=one.id)
 

@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 
 from console import escape, options, screen, waiting, wording
+from console.archive import erase_from_archive
 from console.context import Context, command
 from console.exits import Exit
 from console.flow import Transit
@@ -218,6 +219,8 @@ async def _carry_out(
     await index.refresh()
     for task in tasks:
         await _erase(log, index, task.ident)
+    publications = [task.publication for task in tasks]
+    await erase_from_archive(at.settings.rss, log, publications)
     try:
         await index.erase()
     except AlreadyRunningError as error:

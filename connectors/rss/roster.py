@@ -20,7 +20,7 @@ import structlog
 
 from connectors.face import pause
 from connectors.rss.lists import holds_credentials
-from connectors.rss.subscription import subscription
+from connectors.rss.subscription import ident_of
 from connectors.urls import canonical
 from streams import settings as configuration
 from streams.errors import RecordError, SettingsError, TransientError
@@ -155,17 +155,25 @@ class Roster:
     async def _read_topic(self) -> bool:
         """Take in what is new on the topic; return whether anything was."""
         topic = FEEDS.name
-        if not self._read_until and not await self._log.partitions(topic):
-            return False
         ends = await self._log.ends(topic)
         if ends == self._read_until:
             return False
         starts = await self._log.starts(topic)
         since = {p: max(at, self._read_until.get(p, 0)) for p, at in starts.items()}
         async for record in self._log.read(topic, since, ends):
-            take_in(self._added, record.key, record.value)
+            _take_in(self._added, record.key, record.value)
         self._read_until = dict(ends)
         return True
+
+
+async def added(log: Log) -> dict[str, WatchedFeed]:
+    """Return what was said of feeds at run time, the last of each; none without a topic."""
+    found: dict[str, WatchedFeed] = {}
+    if await log.partitions(FEEDS.name):
+        starts, ends = await log.starts(FEEDS.name), await log.ends(FEEDS.name)
+        async for record in log.read(FEEDS.name, starts, ends):
+            _take_in(found, record.key, record.value)
+    return found
 
 
 def by_id(feeds: Iterable[Feed]) -> dict[str, Feed]:
@@ -173,7 +181,7 @@ def by_id(feeds: Iterable[Feed]) -> dict[str, Feed]:
 
     They would share a cursor. Tokens and passwords do not count in an id.
     """
-    ids = [(subscription(feed).source.id, feed) for feed in feeds]
+    ids = [(ident_of(feed), feed) for feed in feeds]
     found = dict(ids)
     if len(found) < len(ids):
         counts = Counter(ident for ident, _ in ids)
@@ -218,7 +226,7 @@ def feed_of(record: WatchedFeed) -> Feed:
     )
 
 
-def take_in(
+def _take_in(
     added: dict[str, WatchedFeed], key: bytes | None, value: bytes | None
 ) -> None:
     """Let *added* know a record of ``connectors.feeds``; one that is none is warned of."""

@@ -22,10 +22,15 @@ class Subscription(NamedTuple):
     publisher: str
 
 
+def ident_of(feed: Feed) -> str:
+    """Return the source id of *feed*: as given, else what its URL says."""
+    return feed.id or _bare(public_url(feed.url))
+
+
 def subscription(feed: Feed) -> Subscription:
     """Return what *feed* means; its id and publisher default to what its URL says."""
     url = public_url(feed.url)
-    ident = feed.id or _bare(url)
+    ident = ident_of(feed)
     return Subscription(
         Source(
             connector="rss",
