@@ -43,6 +43,10 @@ _KIND = re.compile(
     r"""<(?: (?P<closes>/)? (?P<name>[A-Za-z][^\s/<>]*) | !-- | [!?] | /(?=[^\s]) )""",
     re.VERBOSE,
 )
+#: Most tags, at one go.
+_WHOLE = re.compile(
+    r"""<(?P<closes>/)?(?P<name>[A-Za-z][^\s/<>]*+)(?:[^"'<>]|"[^"<>]*"|'[^'<>]*')*+>"""
+)
 _ENDS = {"<!--": "-->"}
 _ATTRIBUTES = re.compile(r"""(?>"[^"]*"|'[^']*'|[^"'>])*+>""")
 
@@ -148,19 +152,22 @@ def _tags(html: str) -> Iterator[_Tag]:
     at = 0
     quotes_matter = True
     while (start := html.find("<", at)) >= 0:
-        kind = _KIND.match(html, start)
-        if kind is None:
+        if kind := _WHOLE.match(html, start):
+            name = kind["name"].lower()
+            at = kind.end()
+        elif kind := _KIND.match(html, start):
+            name = kind["name"].lower() if kind["name"] else kind[0]
+            at = _past(html, kind.end(), _ENDS.get(name, ">"))
+            if kind["name"] and quotes_matter:
+                quoted = _ATTRIBUTES.match(html, kind.end())
+                # A quote that is never closed would swallow the rest, and looking for
+                # its end again at each tag would take for ever: from here quotes are
+                # letters.
+                quotes_matter = quoted is not None
+                at = quoted.end() if quoted else at
+        else:
             at = start + 1  # a mere "less than"
             continue
-        name = kind["name"].lower() if kind["name"] else kind[0]
-        closing = _ENDS.get(name, ">")
-        at = _past(html, kind.end(), closing)
-        if kind["name"] and quotes_matter:
-            quoted = _ATTRIBUTES.match(html, kind.end())
-            # A quote that is never closed would swallow the rest, and looking for its
-            # end again at each tag would take for ever: from here quotes are letters.
-            quotes_matter = quoted is not None
-            at = quoted.end() if quoted else at
         closes_itself = html[at - 2 : at] == "/>"
         opens = not kind["closes"]
         hides_nothing = closes_itself and name in HIDDEN

@@ -144,19 +144,19 @@ def _hints(channel: Mapping[str, Any]) -> Hints:
         update_s=period / (_number(channel.get("sy_updatefrequency")) or 1),
         skip_hours=frozenset(
             number % 24
-            for hour in channel.get("skip_hours") or ()
+            for hour in _list(channel.get("skip_hours"))
             if (number := _number(hour)) is not None and number <= 24  # noqa: PLR2004 - RSS 0.91 counts to 24
         ),
         skip_days=frozenset(
             _DAYS.index(name)
-            for day in channel.get("skip_days") or ()
+            for day in _list(channel.get("skip_days"))
             if (name := _text(day).lower()[:3]) in _DAYS
         ),
     )
 
 
 def _rel(channel: Mapping[str, Any], rel: str) -> str:
-    links = channel.get("links") or ()
+    links = _maps(channel.get("links"))
     return next((_text(one.get("href")) for one in links if one.get("rel") == rel), "")
 
 
@@ -175,10 +175,10 @@ def _entry(entry: Mapping[str, Any], base: str, *, atom: bool) -> Entry:
         updated=updated,
         authors=_authors(entry),
         categories=_names(
-            tag.get("label") or tag.get("term") for tag in entry.get("tags") or ()
+            tag.get("label") or tag.get("term") for tag in _maps(entry.get("tags"))
         ),
         enclosures=_enclosures(entry, base),
-        language=_text((entry.get("title_detail") or {}).get("language")),
+        language=_text(_map(entry.get("title_detail")).get("language")),
         point=geo.point(entry),
     )
 
@@ -199,7 +199,7 @@ def _link_of(holder: Mapping[str, Any]) -> str:
     """Return the first page that *holder* links to: HTML, if there is a choice."""
     pages = [
         one
-        for one in holder.get("links") or ()
+        for one in _maps(holder.get("links"))
         if one.get("rel") == "alternate" and _text(one.get("href"))
     ]
     pages.sort(key=lambda one: "html" not in str(one.get("type")))
@@ -208,18 +208,26 @@ def _link_of(holder: Mapping[str, Any]) -> str:
 
 def _body(entry: Mapping[str, Any]) -> str:
     """Return the longest of what there is to read: content, summary, else a caption."""
-    contents = [
-        _reduced(content)
-        for content in entry.get("content") or ()
+    texts = [
+        content
+        for content in _maps(entry.get("content"))
         if _TEXTUAL.fullmatch(_text(content.get("type")).lower())
     ]
-    longest = max([*contents, _plain(entry, "summary")], key=len)
+    texts.append(_detail(entry, "summary"))
+    longest = ""
+    for detail in sorted(texts, key=lambda one: -len(str(one.get("value")))):
+        # Text is never longer than its markup.
+        if len(str(detail.get("value"))) > len(longest):
+            longest = max(longest, _reduced(detail), key=len)
     return longest or _plain(entry, "media_description")
 
 
+def _detail(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return _map(holder.get(f"{name}_detail")) or {"value": holder.get(name)}
+
+
 def _plain(holder: Mapping[str, Any], name: str) -> str:
-    detail = holder.get(f"{name}_detail")
-    return _reduced(detail or {"value": holder.get(name)})
+    return _reduced(_detail(holder, name))
 
 
 def _reduced(detail: Mapping[str, Any]) -> str:
@@ -247,8 +255,7 @@ def _moment(entry: Mapping[str, Any], name: str) -> datetime | None:
 def _authors(entry: Mapping[str, Any]) -> tuple[str, ...]:
     named = [
         author.get("name") or author.get("email")
-        for author in entry.get("authors") or ()
-        if author
+        for author in _maps(entry.get("authors"))
     ]
     return _names(named) or _names([entry.get("author")])
 
@@ -265,17 +272,16 @@ def _name(value: str) -> str:
 
 
 def _enclosures(entry: Mapping[str, Any], base: str) -> tuple[Enclosure, ...]:
-    links = [one for one in entry.get("links") or () if one.get("rel") == "enclosure"]
-    picture = entry.get("image")
+    links = [one for one in _maps(entry.get("links")) if one.get("rel") == "enclosure"]
     found: dict[str, Enclosure] = {}
     holders: tuple[
         tuple[Literal["enclosure", "transcript", "image"], Sequence[Any]], ...
     ] = (
-        ("enclosure", entry.get("media_content") or ()),
+        ("enclosure", _maps(entry.get("media_content"))),
         ("enclosure", links),
-        ("transcript", entry.get("transcripts") or ()),
-        ("image", entry.get("media_thumbnail") or ()),
-        ("image", [picture] if isinstance(picture, Mapping) else ()),
+        ("transcript", _maps(entry.get("transcripts"))),
+        ("image", _maps(entry.get("media_thumbnail"))),
+        ("image", [_map(entry.get("image"))]),
     )
     for role, files in holders:
         for one in files:
@@ -289,6 +295,20 @@ def _enclosures(entry: Mapping[str, Any], base: str) -> tuple[Enclosure, ...]:
                     or None,
                 )
     return tuple(found.values())[:LIST_MAX]
+
+
+# Feedparser keeps an element that it does not know under its name, which may be one of its
+# own: what should be a list of mappings can be a string.
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _maps(value: object) -> list[Mapping[str, Any]]:
+    return [one for one in _list(value) if isinstance(one, Mapping)]
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _number(value: object) -> int | None:

@@ -396,7 +396,11 @@ class _Strict(_Bounded, api.StrictFeedParser):  # type: ignore[misc]
             raise _too_many("elements within one another", DEPTH_MAX)
         if len(attrs) > ATTRIBUTES_MAX:
             raise _too_many("attributes in an element", ATTRIBUTES_MAX)
-        super().startElementNS(name, qname, attrs)
+        try:
+            super().startElementNS(name, qname, attrs)
+        except ValueError:
+            # Python's reader splits names at spaces; a namespace may hold one.
+            raise xml.sax.SAXException("a namespace with a space") from None
 
     def endElementNS(self, name: Any, qname: Any) -> None:  # noqa: N802 - SAX
         self._nesting -= 1

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from connectors.rss.parse import parse
 from streams.errors import PoolBrokenError, PoolCallError
 from streams.pool import Pool
 
@@ -252,3 +253,20 @@ async def test_a_worker_that_keeps_growing_is_replaced() -> None:
     async with Pool(1, timeout_s=30, memory_max_bytes=100 * MB, name="test") as pool:
         pids = [await pool.run(keep, 30 * MB) for _ in range(6)]
         assert 1 < len(set(pids)) < 6
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b'{"version": "jsonfeed.org/version/1", "items": ['
+        + b"{}," * 1_000_000
+        + b"0]}",
+        b"<rss><channel><item><title>" + b"word " * 4_000_000,
+    ],
+)
+async def test_a_feed_that_takes_a_parsers_memory_is_refused(hostile: bytes) -> None:
+    harmless = b"<rss><channel><item><title>t</title></item></channel></rss>"
+    async with Pool(1, timeout_s=30, memory_max_bytes=40 * MB, name="test") as pool:
+        with pytest.raises(PoolCallError, match=r"memory: parse needs more than"):
+            await pool.run(parse, hostile)
+        assert (await pool.run(parse, harmless)).entries[0].title == "t"
