@@ -113,9 +113,9 @@ async def erasures(log: Log, stub: Item) -> list[Erased]:
             if record.key == stub.id.encode() and _is_older(record)
         ]
     subjects = {stub.id, *stub.forgetting.incidents}
-    names = await _names(log, stub.id)
+    called = await names(log, stub.id)
     async for record in _all(log, DEADLETTERS):
-        if not is_notice(record) and _is_of(record, origins, subjects, names):
+        if not is_notice(record) and _is_of(record, origins, subjects, called):
             gone.append(Erased(*record.position, headers=_purged(record)))
     return gone
 
@@ -130,6 +130,21 @@ def notices(gone: Iterable[Erased]) -> list[Output]:
         for one in gone
         if one.topic == DEADLETTERS.name
     ]
+
+
+async def names(log: Log, ident: str) -> frozenset[bytes]:
+    """Return the names that dedupe knows the publication *ident* by, forgotten or not."""
+    key = publication_key(ident.encode())
+    known: Publication | None = None
+    async for record in _all(log, DEDUPE_TABLE):
+        if record.key == key:
+            known = None if record.value is None else load(record.value)
+    return frozenset(known.names if known else [first_name(ident.encode())])
+
+
+def is_called(item: RawItem, names: AbstractSet[bytes]) -> bool:
+    """Whether *item* goes by one of *names*."""
+    return not names.isdisjoint(names_of(item, content_of(item)[0]))
 
 
 def _request_of(stub: Item) -> RawItem:
@@ -173,11 +188,11 @@ def _is_of(
 
 async def _raw_records(log: Log, stub: Item) -> list[Position]:
     """Return where the raw records of the publication lie that hold something of it."""
-    names = await _names(log, stub.id)
+    called = await names(log, stub.id)
     candidates: dict[Position, list[bytes]] = {}
     async for record in _all(log, RAW):
         found = _names_in(record)
-        if not names.isdisjoint(found):
+        if not called.isdisjoint(found):
             candidates[record.position] = found
     wanted = {name for found in candidates.values() for name in found}
     owners = await _owners(log, wanted)
@@ -195,15 +210,6 @@ def _names_in(record: Record) -> list[bytes]:
     if item is None or item.state == "forgotten":
         return []
     return names_of(item, content_of(item)[0])
-
-
-async def _names(log: Log, ident: str) -> frozenset[bytes]:
-    key = publication_key(ident.encode())
-    known: Publication | None = None
-    async for record in _all(log, DEDUPE_TABLE):
-        if record.key == key:
-            known = None if record.value is None else load(record.value)
-    return frozenset(known.names if known else [first_name(ident.encode())])
 
 
 async def _owners(log: Log, names: AbstractSet[bytes]) -> Mapping[bytes, bytes]:

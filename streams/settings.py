@@ -312,6 +312,7 @@ def _anchor(document: dict[str, Any], folder: Path) -> None:
         (document, "data"),
         *((document.get("kafka"), key) for key in ("ca_file", "cert_file", "key_file")),
         (document.get("elasticsearch"), "ca_file"),
+        (document.get("rss"), "archive"),
         *((station, "folder") for station in _stations(document)),
     ):
         if isinstance(table, dict) and isinstance(given := table.get(key), str):

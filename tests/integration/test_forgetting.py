@@ -11,6 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from connectors.http import Document
+from connectors.rss.archive import Archive, Kept, read
+from connectors.rss.reading import look_into
+from connectors.rss.subscription import subscription
+from console.archive import erase_from_archive
 from mappings.embedded import EmbeddedIndex
 from streams import events, forget, replay
 from streams.correlate.decide import decide as correlate
@@ -33,6 +38,7 @@ from streams.records import (
 )
 from streams.reindex import reindex
 from streams.settings import EmbeddedLog as Limits
+from streams.settings import Feed, Rss
 from streams.stage import Decide, Received
 from streams.topics import (
     CORRELATE_TABLE,
@@ -216,6 +222,42 @@ async def test_what_is_only_known_as_withdrawn_is_forgotten(works: Works) -> Non
     await works.publish(line(("guid", "quuxfoo"), text=TEXT))
     held = (await works.index.held([ident]))[ident]
     assert held.state == "forgotten"
+
+
+async def test_nothing_is_left_of_it_in_the_archive_of_fetches(works: Works) -> None:
+    folder = works.folder / "archive"
+    kept, about = Archive(folder, 30), subscription(Feed(url="https://paper.example/f"))
+    other = subscription(Feed(url="https://other.example/f"))
+    for title, whose in (("Wobblezap", about), ("Flood", about), ("Wobblezap", other)):
+        body = f"<rss><channel><item><guid>{title}</guid><title>{title}</title></item></channel></rss>"
+        document = Document(body.encode(), "https://e.example/", "text/xml", "", "", "")
+        await works.publish(*look_into(document.body, whose, NOON, b"").items)
+        await kept.keep(document, whose, NOON)
+    names = about.publisher, "Wobblezap"
+    ident = await the_one(works, *names)
+    await works.forget(ident)
+    stub = await works.index.get(ident)
+    assert isinstance(stub, Item)
+    rss = Rss(archive=str(folder))
+    # Another publisher's copy stays unless it is forgotten too.
+    assert await erase_from_archive(rss, works.log, [stub]) == 1
+    assert await erase_from_archive(rss, works.log, [stub]) == 0
+    with next(folder.iterdir()).open("rb") as file:
+        left = [one for one in read(file, 10_000) if isinstance(one, Kept)]
+    assert [
+        (one.about.publisher, b"Wobblezap" in one.body) for one in left if one.about
+    ] == [("paper.example", False), ("other.example", True)]
+
+
+async def the_one(works: Works, publisher: str, title: str) -> str:
+    """Return the id of what *publisher* calls *title*."""
+    name = UNIQUE.name
+    starts, ends = await works.log.starts(name), await works.log.ends(name)
+    async for record in works.log.read(name, starts, ends):
+        item = events.decode(UniqueItem, record.value)
+        if (item.publisher, item.title) == (publisher, title):
+            return item.id
+    raise AssertionError(title)
 
 
 async def test_a_forgetting_that_was_killed_is_finished_by_the_next_one(

@@ -1,0 +1,56 @@
+"""The feeds' archive, where ``wirewatch forget`` must reach too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from connectors.rss.archive import Kept, erase
+from connectors.rss.items import read
+from streams import clock, forget
+from streams.errors import PoolCallError, SourceError
+from streams.log.face import Log
+from streams.pool import Pool
+from streams.records import UniqueItem
+from streams.settings import Rss
+
+
+PARSE_TIMEOUT_S = 20.0
+
+
+async def erase_from_archive(
+    rss: Rss, log: Log, publications: Sequence[UniqueItem]
+) -> int:
+    """Take every fetch that holds one of *publications* out of the archive; say how many.
+
+    Others of the same documents go with it: they are on the topics. Raises OSError.
+    """
+    if not rss.archive:
+        return 0
+    publishers = {one.publisher for one in publications}
+    names = frozenset[bytes]().union(
+        *[await forget.names(log, one.id) for one in publications]
+    )
+    memory = rss.parser_memory_mb * 1_000_000
+    async with Pool(
+        1, timeout_s=PARSE_TIMEOUT_S, memory_max_bytes=memory, name="archive"
+    ) as pool:
+
+        async def holds(kept: Kept) -> bool:
+            if kept.about is None or kept.about.publisher not in publishers:
+                return False
+            try:
+                found = await pool.run(
+                    read,
+                    kept.body,
+                    kept.about,
+                    kept.fetched or clock.now(),
+                    content_type=kept.content_type,
+                    content_language=kept.content_language,
+                    url=kept.url,
+                )
+            except (SourceError, PoolCallError):
+                return True  # what cannot be read any more may hold anything
+            return any(forget.is_called(item, names) for item in found.items)
+
+        return await erase(Path(rss.archive), holds)
