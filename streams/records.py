@@ -489,6 +489,7 @@ class FeedHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             "guids_change",  # a new guid for the same entry at each fetch
             "guids_shared",  # one guid for several entries
             "dates_bumped",  # new dates for old entries at each fetch
+            "restless",  # new links, texts or files for old entries at each fetch
             "full_of_gaps",
         ],
         ...,

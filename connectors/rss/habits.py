@@ -91,7 +91,8 @@ class Habits(NamedTuple):
             "guids_shared": self.shared,
             "dates_bumped": self.dates,
         }
-        return frozenset(name for name, habit in told.items() if habit.on)
+        flags = {name for name, habit in told.items() if habit.on}
+        return frozenset(flags | ({"restless"} if self.restless else set()))
 
     @property
     def restless(self) -> frozenset[str]:

@@ -93,10 +93,11 @@ Flag = Literal[
     "guids_change",
     "guids_shared",
     "dates_bumped",
+    "restless",
     "full_of_gaps",
 ]
 HABITS: Final[frozenset[Flag]] = frozenset(
-    {"guids_change", "guids_shared", "dates_bumped"}
+    {"guids_change", "guids_shared", "dates_bumped", "restless"}
 )
 _TOLD_FLAGS: Final[frozenset[Flag]] = frozenset({"silent", "lying_validators"})
 
