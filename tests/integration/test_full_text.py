@@ -10,6 +10,8 @@ import pytest
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from connectors.http import HttpClient
@@ -46,6 +48,9 @@ class Site:
                 await self.hold.wait()
             case "/broken":
                 return web.Response(status=500)
+            case "/deep":
+                body = "<div>" * 19_000
+                return web.Response(text=body, content_type="text/html")
             case "/film":
                 return web.Response(body=b"\0\0", content_type="video/mp4")
             case "/paid":
@@ -174,6 +179,12 @@ def test_half_a_megabyte_of_robots_txt_is_read() -> None:
     assert not judge(robots, "wirewatch", "https://paper.example/no").given
 
 
+@given(st.binary(max_size=300), st.text(max_size=30))
+def test_any_bytes_are_a_robots_txt(robots: bytes, path: str) -> None:
+    leave = judge(b"User-agent: *\n" + robots, "wirewatch", f"https://x.example/{path}")
+    assert leave.delay_s >= 0
+
+
 async def test_pages_of_a_host_are_asked_one_by_one_with_a_gap() -> None:
     async with a_site() as site, reading(gap_s=0.1) as pages:
         await pages.read([site.item("/1"), site.item("/2"), site.item("/3")])
@@ -202,6 +213,21 @@ async def test_a_site_that_fails_again_and_again_is_left_alone() -> None:
     (said,) = [line for line in lines if line["event"] == "rss.pages"]
     assert (said["failed"], said["resting"]) == (FAILURES_MAX, 3)
     assert "500" in said["because"]
+
+
+async def test_a_page_that_keeps_a_parser_busy_costs_its_own_article_alone() -> None:
+    settings = Settings(http=HTTP, rss=Rss(host_gap_s=0))
+    async with (
+        a_site() as site,
+        HttpClient(HTTP) as http,
+        Pool(1, timeout_s=0.7, name="pages") as pool,
+    ):
+        items = [site.item("/deep", age_h=1), site.item("/a", age_h=2)]
+        with capture_logs() as lines:
+            deep, plain = await Pages(http, pool, settings).read(items)
+    assert (deep, bool(plain.summary)) == (items[0], True)
+    (said,) = [line for line in lines if line["event"] == "rss.pages"]
+    assert (said["articles"], said["unreadable"]) == (1, 1)
 
 
 async def test_a_page_in_a_private_network_is_not_fetched() -> None:

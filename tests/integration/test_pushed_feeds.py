@@ -22,7 +22,7 @@ from tests.integration.connecting import (
 )
 from tests.integration.hub import Hub, a_hub
 from tests.integration.test_websub import free_port, subscribed
-from tests.unit.connectors.newspages import FLOOD, MOPTI, Story, wordpress
+from tests.unit.connectors.newspages import FLOOD, MARKET, MOPTI, Story, wordpress
 
 
 class Paper:
@@ -116,6 +116,27 @@ async def test_what_a_hub_delivers_is_on_the_log_without_a_poll(tmp_path: Path) 
     ]
     assert took_s < 1
     assert paper.polls == 1
+
+
+async def test_after_a_restart_a_hub_is_subscribed_anew_though_the_feed_is_unchanged(
+    tmp_path: Path,
+) -> None:
+    async with a_hub() as hub, a_paper(hub) as paper, embedded_log(tmp_path) as log:
+        topic = f"{paper.url}/feed"
+        given = settings(paper)
+        async with running(RssConnector(given, log)):
+            await subscribed(hub, topic)
+            await hub.publish(topic, paper.feed({"flood": FLOOD}).encode())
+            await arrived(log, 2)
+        async with running(RssConnector(given, log)):
+            await until(lambda: len(hub.requests) == 2)
+            await until(lambda: len(hub.subscribers[topic]) == 2)
+            # What a hub said while nobody listened is asked for.
+            await until(lambda: paper.polls == 2)
+            market = paper.feed({"market": MARKET}).encode()
+            assert await hub.publish(topic, market) == [410, 202]
+            await arrived(log, 3)
+        assert len({form["hub.callback"] for form in hub.requests}) == 2
 
 
 async def test_the_article_s_text_is_on_the_log_once(tmp_path: Path) -> None:

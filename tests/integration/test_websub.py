@@ -402,3 +402,12 @@ def test_only_the_right_signature_is_one(body: bytes, other: str, method: str) -
     assert not is_signed(body, f"{method}={other}", "secret")
     assert not is_signed(body, other, "secret")
     assert not is_signed(body + b"x", f"{method}={right}", "secret")
+
+
+@given(st.lists(st.floats(min_value=0, max_value=5), max_size=60))
+def test_strangers_get_no_more_than_their_share(pauses: list[float]) -> None:
+    bucket, at_s, passed = websub._Bucket(rate=2, burst=5), 1000.0, 0
+    for pause_s in pauses:
+        at_s += pause_s
+        passed += bucket.take(at_s)
+    assert passed <= 5 + 2 * sum(pauses) + 1e-6
