@@ -31,6 +31,7 @@ from connectors.face import (
 )
 from connectors.http import Document, HttpClient
 from connectors.rss.agenda import Agenda
+from connectors.rss.archive import Archive
 from connectors.rss.fulltext import Pages
 from connectors.rss.health import after, tidings
 from connectors.rss.healthbook import HealthBook
@@ -92,6 +93,10 @@ class RssConnector:
         self._roster = Roster(settings, log, file=file)
         self._ledger = Ledger(log, self._shard, checkpoint_s=checkpoint_s)
         self._book = HealthBook(log)
+        rss = settings.rss
+        self._archive = (
+            Archive(Path(rss.archive), rss.archive_days) if rss.archive else None
+        )
         self._watched: dict[str, Watched] = {}
         self._agenda = Agenda()
         self._woken = asyncio.Event()
@@ -105,7 +110,9 @@ class RssConnector:
     def statuses(self) -> list[SourceStatus]:
         """Return how each feed does."""
         now, mono_s = clock.now(), now_s()
-        return [one.status(now, mono_s) for one in self._watched.values()]
+        return [
+            one.status(now, mono_s) for one in self._watched.values() if not one.leaving
+        ]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Poll until *stop* is set.
@@ -145,7 +152,7 @@ class RssConnector:
     ) -> None:
         settings = self._settings
         parsers = settings.rss.parsers or max(1, (os.cpu_count() or 1) // 2)
-        self._join(rolled, kept, healths)
+        self._stop = stop
         async with (
             HttpClient(settings.http, parallel=settings.rss.parallel) as http,
             Pool(
@@ -157,12 +164,16 @@ class RssConnector:
         ):
             self._http = http
             self._reader = Reader(pool, Pages(http, pool, settings))
-            self._hubs = Hubs(settings, http, partial(self._deliver, stop))
+            self._hubs = Hubs(settings, http, self.deliver)
+            self._join(rolled, kept, healths)
+            for one in self._watched.values():
+                if one.health.hub and not one.paused:
+                    self._hubs.offer(one.ident, one.health.topic, one.health.hub)
             # What is under way at the end is asked again at the next start.
             await until_stopped(
                 stop,
                 [
-                    *(self._work(stop) for _ in range(settings.rss.parallel)),
+                    *(self._work() for _ in range(settings.rss.parallel)),
                     self._follow(stop),
                     self._pace(stop),
                     _lasting(self._ledger.run, stop),
@@ -299,12 +310,12 @@ class RssConnector:
 
     # -- a poll ------------------------------------------------------------------------
 
-    async def _work(self, stop: asyncio.Event) -> None:
+    async def _work(self) -> None:
         while True:
             async with self._turn:
                 one = await self._next()
             async with self._only(one):
-                await self._poll(one, stop)
+                await self._poll(one)
 
     @asynccontextmanager
     async def _only(self, one: Watched) -> AsyncIterator[None]:
@@ -317,11 +328,11 @@ class RssConnector:
                 if one.leaving:
                     self._watched.pop(one.ident, None)
 
-    async def _poll(self, one: Watched, stop: asyncio.Event) -> None:
+    async def _poll(self, one: Watched) -> None:
         question = one.question(clock.now())
         found = await self._asked(one, question)
         if is_still_asked(one, question):
-            await self._settle(one, question, found, stop)
+            await self._settle(one, question, found)
         elif not (one.leaving or one.paused):
             self._put(one, now_s())
 
@@ -350,10 +361,8 @@ class RssConnector:
             wait_s = min(failure.retry_after_s or HOST_PAUSE_S, HOST_PAUSE_MAX_S)
             self._agenda.host_pause(host_of(question.url), now_s() + wait_s)
 
-    async def _deliver(
-        self, stop: asyncio.Event, ident: str, document: Document
-    ) -> None:
-        """Take what a hub delivers: the feed, or what is new in it."""
+    async def deliver(self, ident: str, document: Document) -> None:
+        """Take what a hub delivers: the feed *ident*, or what is new in it."""
         one = self._watched.get(ident)
         if one is None or one.paused or one.leaving:
             return
@@ -368,17 +377,15 @@ class RssConnector:
                 _log.warning("rss.delivery_unusable", source=ident, error=str(error))
                 return
             if is_still_asked(one, question):
-                await self._settle(one, question, found, stop)
+                await self._settle(one, question, found)
 
-    async def _settle(
-        self, one: Watched, question: Question, found: Found, stop: asyncio.Event
-    ) -> None:
+    async def _settle(self, one: Watched, question: Question, found: Found) -> None:
         """Store what a poll gave, and only then what it says about the feed."""
-        published = await self._publish(one, found, stop)
+        published = await self._publish(one, found)
         if not published.complete:
             return
-        if found.items and found.document:
-            await self._archive(one, found.document)
+        if self._archive and found.items and found.document:
+            await self._archive.keep(found.document, question.about, found.look.at)
         one.count(found.look, published=len(found.items), known=found.known)
         for refused in published.refused:
             one.count_refused(refused.kind)
@@ -391,9 +398,7 @@ class RssConnector:
         self._learn(one, found.look._replace(refused=len(published.refused)))
         _tell(one, found, published)
 
-    async def _publish(
-        self, one: Watched, found: Found, stop: asyncio.Event
-    ) -> Published:
+    async def _publish(self, one: Watched, found: Found) -> Published:
         if found.entries is None:
             return Published((), (), complete=True)
         faults = found.refused
@@ -410,7 +415,7 @@ class RssConnector:
             before=before,
             after=kept,
             refused=refused,
-            stop=stop,
+            stop=self._stop,
         )
         if published.complete:
             one.kept = kept
@@ -419,7 +424,10 @@ class RssConnector:
     def _learn(self, one: Watched, look: Look) -> None:
         """Let the feed's health know of *look*, and its next poll follow from that."""
         until = self._hubs.until(one.ident)
-        before = msgspec.structs.replace(one.health, hub_until=until)
+        topic, hub = self._hubs.subscription(one.ident)
+        before = msgspec.structs.replace(
+            one.health, hub_until=until, topic=topic, hub=hub
+        )
         with_own = self._limits._replace(own_s=one.feed.interval_s)
         health = after(before, look, with_own, self._rng)
         for said in tidings(before, health):
@@ -428,9 +436,6 @@ class RssConnector:
         self._book.note(health)
         wait_s = (health.next_poll - look.at).total_seconds() if health.next_poll else 0
         self._put(one, now_s() + max(wait_s, 0.0))
-
-    async def _archive(self, one: Watched, document: Document) -> None:
-        """Keep the body, where that is wanted."""
 
 
 def _letters(one: Watched, found: Found) -> list[Refused]:

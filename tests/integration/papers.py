@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -87,6 +87,10 @@ class Site:
     statuses: dict[str, int] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     asked: Counter[str] = field(default_factory=Counter)
+    #: What each path was asked by (If-None-Match), request by request.
+    validators: defaultdict[str, list[str]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     #: When each request came, by the loop's clock, and its host.
     times: list[tuple[float, str]] = field(default_factory=list)
     at_once: Counter[str] = field(default_factory=Counter)
@@ -100,6 +104,7 @@ class Site:
         """Answer as the test wants."""
         host = request.url.host or ""
         self.asked[request.path] += 1
+        self.validators[request.path].append(request.headers.get("If-None-Match", ""))
         self.times.append((asyncio.get_running_loop().time(), host))
         self.at_once[host] += 1
         self.at_once_most[host] = max(self.at_once_most[host], self.at_once[host])
@@ -140,6 +145,7 @@ def connector_of(
     interval_s: float = 3600.0,
     gap_s: float = 0.0,
     shard: str = "",
+    parallel: int = 16,
     checkpoint_s: float = CHECKPOINT_S,
 ) -> RssConnector:
     """Return a connector of *feeds*."""
@@ -152,6 +158,7 @@ def connector_of(
             hint_max_s=interval_s,
             host_gap_s=gap_s,
             parsers=1,
+            parallel=parallel,
             shard=shard,
             feeds=feeds,
         ),

@@ -1,0 +1,316 @@
+"""Many feeds in one process: polite to hosts, fair, bounded, taken up and let go while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from structlog.testing import capture_logs
+
+from connectors.http import Document
+from connectors.rss.connector import RssConnector
+from connectors.rss.watched import due_in_s
+from streams import clock
+from streams.errors import PoolBrokenError
+from streams.events import feed_health, watched_feed
+from streams.log.face import Log, Output
+from streams.pool import Pool
+from streams.records import FeedHealth, WatchedFeed
+from streams.settings import Feed
+from streams.topics import FEEDS
+from tests.integration.connecting import embedded_log, published, running, until
+from tests.integration.papers import a_site, connector_of
+
+
+def states(connector: RssConnector) -> list[str]:
+    return [one.state for one in connector.statuses()]
+
+
+def all_are(connector: RssConnector, state: str, count: int) -> Callable[[], bool]:
+    return lambda: states(connector) == [state] * count
+
+
+async def say(log: Log, feed: Feed, *, paused: bool = False) -> None:
+    """Add *feed* at run time, or pause or resume it."""
+    told = WatchedFeed(
+        id=feed.id, url=feed.url, paused=paused, added=clock.now(), interval_s=0.1
+    )
+    await log.append([watched_feed(told)])
+
+
+async def forget(log: Log, ident: str) -> None:
+    await log.append([Output(FEEDS.name, ident.encode(), None)])
+
+
+async def test_one_connection_at_a_time_per_host(tmp_path: Path) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        site.slowness_s = 0.02
+        feeds = [
+            site.feed(f"{host}-{number}", host=host)
+            for number in range(8)
+            for host in ("127.0.0.1", "localhost")
+        ]
+        connector = connector_of(*feeds, log=log)
+        async with running(connector):
+            await until(all_are(connector, "fresh", len(feeds)))
+    assert site.at_once_most == {"127.0.0.1": 1, "localhost": 1}
+
+
+async def test_a_polite_rate_per_host(tmp_path: Path) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        feeds = [site.feed(f"f{number}") for number in range(4)]
+        connector = connector_of(*feeds, log=log, gap_s=0.2)
+        async with running(connector):
+            await until(all_are(connector, "fresh", len(feeds)))
+    times = [moment for moment, _ in site.times]
+    assert all(b - a >= 0.19 for a, b in pairwise(times))
+
+
+@pytest.mark.parametrize("status", [404, 500])
+async def test_a_failure_of_one_feed_never_blocks_its_whole_domain(
+    tmp_path: Path, status: int
+) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        feeds = [site.feed(f"f{number}") for number in range(4)]
+        site.statuses["/f1"] = status
+        connector = connector_of(*feeds, log=log)
+        async with running(connector):
+            await until(
+                lambda: states(connector) == ["fresh", "failing", "fresh", "fresh"]
+            )
+
+
+async def test_a_host_that_asks_for_a_pause_is_left_alone_and_no_other(
+    tmp_path: Path,
+) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        site.statuses["/busy"] = 429
+        site.headers["Retry-After"] = "600"
+        busy = site.feed("busy", host="localhost")
+        beside = site.feed("beside", host="localhost")
+        elsewhere = [site.feed(f"f{number}") for number in range(3)]
+        connector = connector_of(busy, log=log, interval_s=0.1)
+        async with running(connector):
+            await until(all_are(connector, "failing", 1))
+            for feed in (beside, *elsewhere):
+                await say(log, feed)
+            await until(lambda: all(site.asked[f"/{one.id}"] for one in elsewhere))
+            await until(lambda: site.asked["/f0"] > 2)
+            assert site.asked["/busy"] == 1
+            assert site.asked["/beside"] == 0
+
+
+async def test_feeds_that_hang_keep_no_other_host_waiting(tmp_path: Path) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        site.hanging = {"/h0"}
+        feeds = [site.feed("h0", host="localhost"), site.feed("h1", host="localhost")]
+        feeds += [site.feed(f"f{number}") for number in range(5)]
+        connector = connector_of(*feeds, log=log)
+        async with running(connector):
+            await until(lambda: states(connector)[2:] == ["fresh"] * 5)
+            await until(lambda: site.asked["/h0"] == 1)
+            assert states(connector)[0] == "waiting"
+
+
+async def test_feeds_are_added_paused_resumed_and_removed_without_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        first, second = site.feed("first"), site.feed("second")
+        connector = connector_of(log=log, interval_s=0.1)
+        async with running(connector):
+            await say(log, first)
+            await until(lambda: site.asked["/first"] > 1)
+            await say(log, second)
+            await until(lambda: site.asked["/second"] > 1)
+            await say(log, first, paused=True)
+            await until(lambda: states(connector) == ["paused", "unchanged"])
+            before = site.asked["/first"]
+            await until(lambda: site.asked["/second"] > 5)
+            assert site.asked["/first"] == before
+            await say(log, first)
+            await until(lambda: site.asked["/first"] > before)
+            await forget(log, "second")
+            await until(lambda: [one.id for one in connector.statuses()] == ["first"])
+        titles = [one.title for one in await published(log)]
+    assert sorted(titles) == ["first", "second"]
+
+
+async def test_a_feed_whose_address_changes_is_asked_there_without_old_validators(
+    tmp_path: Path,
+) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        site.headers["ETag"] = '"same-everywhere"'
+        paper = site.feed("old")
+        connector = connector_of(log=log, interval_s=0.1)
+        async with running(connector):
+            await say(log, paper)
+            await until(lambda: site.validators["/old"] == ["", '"same-everywhere"'])
+            moved = msgspec.structs.replace(site.feed("new"), id="old")
+            await say(log, moved)
+            await until(lambda: len(site.validators["/new"]) > 1)
+        assert site.validators["/new"][0] == ""
+        connector = connector_of(paper, log=log, interval_s=0.1)
+        before = site.asked["/old"]
+        async with running(connector):
+            await say(log, paper)
+            await until(lambda: site.asked["/old"] > before)
+        assert site.validators["/old"][before] == ""
+        titles = [one.title for one in await published(log)]
+    assert titles == ["old", "new"]
+
+
+async def test_a_feed_removed_while_it_is_polled_publishes_nothing_more(
+    tmp_path: Path,
+) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        site.slowness_s = 0.6
+        connector = connector_of(log=log, interval_s=0.1)
+        async with running(connector):
+            await say(log, site.feed("leaving"))
+            await say(log, site.feed("staying"))
+            await until(lambda: site.asked["/leaving"] == 1)
+            await forget(log, "leaving")
+            await until(lambda: [one.id for one in connector.statuses()] == ["staying"])
+            await until(lambda: site.asked["/staying"] > 1)
+            assert [one.title for one in await published(log)] == ["staying"]
+            # And it may come back, also while that poll is still under way.
+            await say(log, site.feed("leaving"))
+            await until(lambda: site.asked["/leaving"] > 2)
+        assert len(await published(log)) == 2
+
+
+async def test_overdue_feeds_are_spread_at_the_start(tmp_path: Path) -> None:
+    long_ago = clock.now() - timedelta(days=1)
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        feeds = [site.feed(f"f{number}") for number in range(50)]
+        await log.append(
+            [
+                feed_health(
+                    FeedHealth(
+                        source=feed.id,
+                        url=feed.url,
+                        polled=long_ago,
+                        next_poll=long_ago + timedelta(minutes=5),
+                        updated=long_ago,
+                    )
+                )
+                for feed in feeds
+            ]
+        )
+        async with running(connector_of(*feeds, log=log)):
+            await until(lambda: len(site.asked) == len(feeds))
+    times = [moment for moment, _ in site.times]
+    assert times[-1] - times[0] > 0.9  # at 50 a second
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=30), timedelta(days=-30)])
+async def test_a_jump_of_the_clock_neither_stalls_nor_stampedes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: timedelta
+) -> None:
+    true_now = clock.now
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        connector = connector_of(site.feed("f"), log=log, interval_s=0.1)
+        async with running(connector):
+            await until(lambda: site.asked["/f"] > 2)
+            monkeypatch.setattr(clock, "now", lambda: true_now() + jump)
+            before = site.asked["/f"]
+            await until(lambda: site.asked["/f"] >= before + 5)
+    moments = [moment for moment, _ in site.times]
+    pauses = [b - a for a, b in pairwise(moments)]
+    assert min(pauses) > 0.05
+    assert max(pauses) < 1.5
+
+
+def test_after_a_restart_no_feed_waits_longer_than_was_meant() -> None:
+    now = clock.now()
+    polled = now + timedelta(days=30)  # by a clock that was wrong
+    health = FeedHealth(
+        source="f", polled=polled, next_poll=polled + timedelta(seconds=60), updated=now
+    )
+    assert due_in_s(health, now) == 60
+    honest = msgspec.structs.replace(
+        health, polled=now, next_poll=now + timedelta(seconds=40)
+    )
+    assert due_in_s(honest, now + timedelta(seconds=10)) == 30
+    assert due_in_s(honest, now + timedelta(seconds=50)) == 0
+
+
+async def test_while_the_log_is_away_the_workers_wait_and_hold_no_more(
+    tmp_path: Path,
+) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        feeds = [site.feed(f"f{number}") for number in range(12)]
+        connector = connector_of(*feeds, log=log, parallel=4)
+        with capture_logs() as lines:
+            async with running(connector):
+                await until(lambda: site.asked["/f0"] + len(site.asked) > 0)
+                log.away = True
+                await until(
+                    lambda: (
+                        sum(
+                            line["event"] == "connector.waiting_for_log"
+                            for line in lines
+                        )
+                        >= 4
+                    )
+                )
+                stored = len(await published(log))
+                assert sum(site.asked.values()) <= stored + 4
+                log.away = False
+                await until(all_are(connector, "fresh", len(feeds)))
+        assert len(await published(log)) == len(feeds)
+
+
+async def test_a_pool_that_is_broken_stops_the_connector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise PoolBrokenError("a worker does not start")
+
+    monkeypatch.setattr(Pool, "run", broken)
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        with pytest.raises(PoolBrokenError):
+            await connector_of(site.feed("f"), log=log).run(asyncio.Event())
+
+
+async def test_a_feed_that_is_gone_tells_the_user_once(tmp_path: Path) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        site.statuses["/f"] = 410
+        with capture_logs() as lines:
+            for _ in range(2):
+                connector = connector_of(site.feed("f"), log=log, interval_s=0.1)
+                async with running(connector):
+                    await until(all_are(connector, "gone", 1))
+        told = [line for line in lines if line["event"] == "rss.feed"]
+        assert [(line["source"], line["log_level"]) for line in told] == [
+            ("f", "warning")
+        ]
+        assert "gone" in told[0]["said"]
+
+
+async def test_what_a_hub_delivers_is_published_as_if_it_were_polled(
+    tmp_path: Path,
+) -> None:
+    body = b"<rss version='2.0'><channel><title>f</title><item><guid>%s</guid>"
+    body += b"<title>delivered</title></item></channel></rss>"
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        connector = connector_of(site.feed("f"), log=log)
+        async with running(connector):
+            await until(all_are(connector, "fresh", 1))
+            for guid in (b"1", b"1", b"2"):
+                document = Document(body % guid, "", "application/rss+xml", "", "", "")
+                await connector.deliver("f", document)
+            await connector.deliver("unknown", Document(b"", "", "", "", "", ""))
+            await connector.deliver("f", Document(b"no feed", "", "", "", "", ""))
+            assert connector.statuses()[0].last_error == ""
+        assert site.asked["/f"] == 1
+        titles = [one.title for one in await published(log)]
+    assert titles == ["f", "delivered", "delivered"]
