@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from bench.figures import cpu_s, fresh, modes, quantile
 from bench.internet import Internet, Said, internet, polls
-from bench.judging import Arrived, Verdict, judge
+from bench.judging import Arrived, News, Verdict, judge, news
 from bench.rendering import REFERENCE, Clock
 from bench.subscriber import Subscriber, configure, records
 from bench.world import BEGIN, DAY_S, Shown, World
@@ -61,6 +61,7 @@ class Result(NamedTuple):
     """What a day gave."""
 
     verdict: Verdict
+    news: News
     polls: int
     polls_s: float
     cpu_share: float
@@ -89,7 +90,14 @@ async def day(plan: Plan, folder: Path) -> Result:
     spans = [(net.clock.day(at) - before, net.clock.day(at)) for at in interrupted]
     verdict = judge(world, seen, arrived, gaps, ends=ends, interrupted=spans)
     asked = sum(poll.said != Said.REDIRECT for poll in seen)
-    return Result(verdict, asked, asked / plan.lasts_s, cpu / plan.lasts_s, delays)
+    return Result(
+        verdict=verdict,
+        news=news(world, seen, ends=ends),
+        polls=asked,
+        polls_s=asked / plan.lasts_s,
+        cpu_share=cpu / plan.lasts_s,
+        delays=delays,
+    )
 
 
 async def _live(
@@ -162,7 +170,8 @@ def report(plan: Plan, result: Result) -> str:
     text = f"""\
 {plan.mode}: {plan.feeds:,} feeds for a day at {plan.speed:g}x, {plan.kills} \
 kill -9, seed {plan.seed}: {result.polls:,} polls, {result.polls_s:.0f} a second, \
-{result.cpu_share:.0%} of a core
+{result.cpu_share:.0%} of a core; {result.news.found:.0%} of them brought something \
+new, at one interval for all it would have been {result.news.at_one_interval:.0%}
   published {it.published:,}, on items.raw {it.arrived:,}; publication to items.raw p50 \
 {quantile(minutes, 0.5):.0f} min, p99 {quantile(minutes, 0.99):.0f} min (virtual)
   shown by no answer: {it.out_of_reach:,} before the first or after the last answer of \

@@ -13,9 +13,14 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bench.internet import Poll, Said
 from bench.world import BEGIN, Feed, Shown, World
+
+
+#: Feeds that are asked again at one interval.
+SAMPLE = 1_000
 
 
 @dataclass
@@ -206,3 +211,41 @@ def _withdrawals(history: _History, verdict: Verdict, withdrawn: Counter[int]) -
             verdict.twice.append(name)
         elif not withdrawn[entry]:
             verdict.lost.append(name)
+
+
+class News(NamedTuple):
+    """Shares of the polls that brought a text that no poll before them had brought."""
+
+    found: float
+    #: Had each feed been asked as often in all, at one interval for all.
+    at_one_interval: float
+
+
+def news(world: World, polls: Iterable[Poll], *, ends: float) -> News:
+    """Return what the polls were worth; the first of each feed do not count."""
+    answers: defaultdict[int, list[float]] = defaultdict(list)
+    asked = brought = 0
+    for poll in polls:
+        asked += poll.said != Said.REDIRECT
+        if poll.said == Said.SHOWN:
+            answers[poll.feed].append(poll.day)
+    for number, days in answers.items():
+        brought += _fresh(world, world.feed(number), days)
+    asked = max(1, asked - len(answers))
+    each = max(1, round(asked / max(1, len(answers))))
+    step = (ends - BEGIN) / each
+    sample = sorted(answers)[:: 1 + len(answers) // SAMPLE]
+    regular = [BEGIN + step * turn for turn in range(each + 1)]
+    would = sum(_fresh(world, world.feed(number), regular) for number in sample)
+    return News(brought / asked, would / max(1, each * len(sample)))
+
+
+def _fresh(world: World, feed: Feed, days: list[float]) -> int:
+    """Return how many of the looks at *days*, but for the first, show a new text."""
+    seen: set[Shown] = set()
+    fresh = -1
+    for day in days:
+        shown = set(world.shown(feed, day))
+        fresh += not shown <= seen or not seen
+        seen |= shown
+    return max(0, fresh)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.internet import Poll, Request, Said, Site
-from bench.judging import Arrived, Verdict, judge
+from bench.judging import Arrived, Verdict, judge, news
 from bench.rendering import REFERENCE, Clock, render
 from bench.world import BEGIN, Shown, World
 from connectors.rss.reading import look_into
@@ -194,3 +194,16 @@ def test_what_is_taken_back_must_be_withdrawn() -> None:
     asked = [(WORLD.published(feed, entry) + gone) / 2, gone + 0.001]
     lost = judged(number, asked, shown(number, asked)).lost
     assert f"f{number}/e{entry} withdrawn" in lost
+
+
+def test_polls_that_follow_the_news_are_worth_more_than_those_at_one_interval() -> None:
+    feeds = [feed for feed in map(WORLD.feed, range(WORLD.feeds)) if feed.rate > 1]
+    polls = [
+        Poll(WORLD.published(feed, newest + 1) + 1e-6, feed.number, Said.SHOWN)
+        for feed in feeds
+        for newest in [WORLD.newest(feed, BEGIN)]
+    ]
+    first = [Poll(BEGIN, feed.number, Said.SHOWN) for feed in feeds]
+    found = news(WORLD, first + polls, ends=BEGIN + 1)
+    assert found.found == 1.0
+    assert 0.1 < found.at_one_interval < 1.0
