@@ -12,8 +12,6 @@ environment, no cookies. Errors never show credentials.
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
 import ssl
 
 from collections.abc import Mapping
@@ -23,10 +21,9 @@ from typing import NamedTuple, Self
 import aiohttp
 
 from aiohttp.abc import AbstractResolver
-from aiohttp.connector import AddrInfoType
 from yarl import URL
 
-from connectors.addresses import PrivateHosts, is_public
+from connectors.addresses import PrivateHosts
 from connectors.decompression import ACCEPTED, BoundedBody
 from connectors.failures import (
     FailureKind,
@@ -36,6 +33,7 @@ from connectors.failures import (
 )
 from connectors.headers import links, max_age_s, retry_after_s
 from connectors.resolver import DaemonResolver
+from connectors.sockets import AddressRefusedError, Sockets
 from connectors.urls import public_url, secrets_of
 from streams import clock
 from streams.settings import Http
@@ -57,8 +55,10 @@ CONNECT_MAX_S = 10.0
 #: From the head on a body has so long, and a second more for each so many bytes of it.
 BODY_GRACE_S = 5.0
 RATE_LEAST = 1_000
-#: For the next feed of the same host; ten times as many open connections is too many.
+#: A connection is kept for the next feed of the same host,
 KEEP_ALIVE_S = 3.0
+#: unless so many are open: then the next ones are for one request.
+OPEN_MAX = 256
 #: A validator is kept for each feed: longer ones are not taken.
 VALIDATOR_MAX = 1_024
 
@@ -107,13 +107,6 @@ class Document(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class AddressRefusedError(OSError):
-    """A name leads to an address that is not of the public internet."""
-
-    def __init__(self) -> None:
-        super().__init__(errno.EACCES, "not a public address")
-
-
 class HttpClient:
     """Use as an async context manager; one a process is enough.
 
@@ -134,12 +127,17 @@ class HttpClient:
         self._size_max = round(settings.size_max_mb * 1_000_000)
         self._private = PrivateHosts(settings.allow_private)
         self._room = asyncio.Semaphore(parallel)
+        self._sockets = Sockets()
         self._resolver = resolver or DaemonResolver()
         self._tls = tls or True
 
     async def __aenter__(self) -> Self:
-        self._guarded = self._session(_public_socket)
-        self._open = self._session(_any_socket)
+        #: By whether the host may be private, and whether its connection is kept.
+        self._sessions = {
+            (private, keep): self._session(private=private, keep=keep)
+            for private in (False, True)
+            for keep in (False, True)
+        }
         return self
 
     async def __aexit__(
@@ -148,8 +146,8 @@ class HttpClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._guarded.close()
-        await self._open.close()
+        for session in self._sessions.values():
+            await session.close()
         await self._resolver.close()
 
     async def get(
@@ -195,7 +193,8 @@ class HttpClient:
     ) -> NotModified | Document:
         way.start(self._private)
         while True:
-            session = self._open if way.private else self._guarded
+            keep = len(self._sockets) < OPEN_MAX
+            session = self._sessions[way.private, keep]
             async with session.request(
                 "GET" if way.form is None else "POST",
                 way.at,
@@ -267,17 +266,17 @@ class HttpClient:
             limit.reschedule(min(end_s, grace_ends_s + received / RATE_LEAST))
         return body.finish()
 
-    def _session(
-        self, socket_factory: aiohttp.SocketFactoryType
-    ) -> aiohttp.ClientSession:
+    def _session(self, *, private: bool, keep: bool) -> aiohttp.ClientSession:
+        sockets = self._sockets
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=self._resolver,
                 use_dns_cache=False,  # the resolver has one
-                socket_factory=socket_factory,
+                socket_factory=sockets.to_any if private else sockets.to_public,
                 ssl=self._tls,
                 limit=0,  # the room has one
-                keepalive_timeout=KEEP_ALIVE_S,
+                force_close=not keep,
+                keepalive_timeout=KEEP_ALIVE_S if keep else None,
             ),
             headers={
                 "User-Agent": _user_agent(self._settings),
@@ -367,7 +366,7 @@ class _Way:
         if self.at in self._seen:
             raise fetch_error("redirects", "in a circle")
         self._seen.add(self.at)
-        host = self.at.host
+        host = self.at.raw_host
         if self.at.scheme not in {"http", "https"} or not host:
             raise fetch_error(
                 "forbidden",
@@ -380,19 +379,6 @@ def _user_agent(settings: Http) -> str:
     """Return who we are, and where to complain (RFC 9110 section 10.1.5)."""
     contact = f" (+{settings.contact})" if settings.contact else ""
     return f"{settings.user_agent}{contact}"
-
-
-def _public_socket(info: AddrInfoType) -> socket.socket:
-    """Return a socket for the address it will be connected to, if that is public."""
-    family, kind, protocol, _, address = info
-    if not is_public(str(address[0])):
-        raise AddressRefusedError
-    return socket.socket(family, kind, protocol)
-
-
-def _any_socket(info: AddrInfoType) -> socket.socket:
-    family, kind, protocol, _, _ = info
-    return socket.socket(family, kind, protocol)
 
 
 def _field(answer: aiohttp.ClientResponse, name: str) -> str:

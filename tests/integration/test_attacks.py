@@ -647,6 +647,34 @@ async def test_a_validator_cannot_carry_a_second_request() -> None:
             await http.get(f"http://127.0.0.1:{port}/", etag='"1"\r\nX-Evil: 1')
 
 
+async def test_many_hosts_do_not_leave_many_connections_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "OPEN_MAX", 4)
+    now_open: set[asyncio.StreamWriter] = set()
+    most = 0
+
+    async def serve(reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        nonlocal most
+        now_open.add(to)
+        most = max(most, len(now_open))
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                to.write(OK)
+        finally:
+            now_open.discard(to)
+
+    settings = Http(allow_private=("*.sim.localhost",), timeout_s=5)
+    async with serving(serve) as port:
+        async with HttpClient(settings, parallel=2) as http:
+            for _ in range(2):
+                await asyncio.gather(
+                    *(http.get(f"http://h{n}.sim.localhost:{port}/") for n in range(30))
+                )
+        assert 4 <= most <= 4 + 2 * 2, "those kept, those at work, those just closed"
+
+
 # --- What is kept of an answer ------------------------------------------------------
 
 
