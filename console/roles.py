@@ -7,12 +7,14 @@ import asyncio
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 import structlog
 import typer
 
 from connectors.face import Connector
 from connectors.radio.connector import RadioConnector
 from connectors.rss.connector import RssConnector
+from connectors.rss.shard import Shard
 from console import options
 from console.context import Context, command
 from console.exits import Exit
@@ -33,6 +35,8 @@ CONNECT = """\
 Examples:
 
 wirewatch connect rss --config wirewatch.toml
+
+wirewatch connect rss --shard 2/8  (the second of eight processes)
 
 WIREWATCH_KAFKA_BOOTSTRAP=kafka:9092 wirewatch connect radio
 """
@@ -61,6 +65,14 @@ async def connect(
         Literal["rss", "radio"], typer.Argument(help="Which kind of source to read.")
     ],
     *,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N/M",
+            help="Which of M processes this is, such as 2/8, each of which reads the "
+            "feeds of some sites; rss.shard if not given.",
+        ),
+    ] = None,
     listen: ListenOption = None,
 ) -> Exit:
     """Read the configured feeds or stations and publish what they give.
@@ -69,7 +81,7 @@ async def connect(
     paused or removed meanwhile ('wirewatch feeds', or in the configuration file) are
     taken up within seconds.
     """
-    settings = at.settings
+    settings = _sharded(at.settings, kind, shard)
     if kind == "radio" and not settings.radio.stations:
         raise SettingsError(
             f"there is no source to read: add [[radio.stations]] to {at.file_to_edit}"
@@ -144,6 +156,16 @@ def connector(
     if kind == "rss":
         return RssConnector(settings, log, file=file)
     return RadioConnector(settings, log)
+
+
+def _sharded(settings: Settings, kind: str, shard: str | None) -> Settings:
+    """Return *settings* with what ``--shard`` says; SettingsError if it says nothing."""
+    if shard is None:
+        return settings
+    if kind != "rss":
+        raise SettingsError(f"--shard is for 'connect rss': {kind} has no shards")
+    rss = msgspec.structs.replace(settings.rss, shard=str(Shard.parse(shard)))
+    return msgspec.structs.replace(settings, rss=rss)
 
 
 async def _tell(ready: asyncio.Event, stages: list[str] | tuple[str, ...]) -> None:
