@@ -283,13 +283,15 @@ def _is_reused(trace: Trace, other: Trace) -> bool:
 
 
 def _is_another_issue(trace: Trace, other: Trace) -> bool:
-    """Whether two entries with one text are two: guid, date and files are others."""
+    """Whether two entries with one text are two: guid is other, and date or files are."""
+    dated = any(trace.published) and any(other.published)
     return (
         any(trace.guid)
         and any(other.guid)
         and not trace.has(NO_GUID)
         and trace.guid != other.guid
-        and any(trace.enclosures)
-        and trace.enclosures != other.enclosures
-        and trace.published != other.published
+        and (
+            (dated and trace.published != other.published)
+            or trace.enclosures != other.enclosures
+        )
     )

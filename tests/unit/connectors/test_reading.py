@@ -367,7 +367,8 @@ def test_the_link_of_the_site_names_no_entry() -> None:
         assert "link" not in usable(item)
 
 
-def test_the_same_words_with_each_bulletin_do_not_make_them_one() -> None:
+@pytest.mark.parametrize("name", ["", "https://e.example/{}.mp3"])
+def test_the_same_words_with_each_bulletin_do_not_make_them_one(name: str) -> None:
     watch = Watch()
 
     def bulletin(number: int) -> Entry:
@@ -376,7 +377,7 @@ def test_the_same_words_with_each_bulletin_do_not_make_them_one() -> None:
             title="The news at the hour",
             text="The latest news from our correspondents all over the world.",
             link="",
-            enclosures=(Enclosure(url=f"https://e.example/{number}.mp3"),),
+            enclosures=(Enclosure(url=name.format(number)),) if name else (),
         )
 
     (first,) = watch.see([bulletin(1)]).items
@@ -384,6 +385,19 @@ def test_the_same_words_with_each_bulletin_do_not_make_them_one() -> None:
     both = Watch().see([bulletin(2), bulletin(1)]).items
     assert names(first) & names(second) == set()
     assert names(both[0]) & names(both[1]) == set()
+
+
+def test_a_site_that_moves_keeps_its_publications() -> None:
+    watch = Watch()
+    first = watch.see(entries(range(6))).items
+    moved = [
+        one._replace(guid=f"urn:new:{at}", link=f"https://new.example/{at}")
+        for at, one in enumerate(entries(range(6)))
+    ]
+    reading = watch.see(moved)
+    assert counts(reading) == (0, 0, 6, 0)
+    assert all(names(a) & names(b) for a, b in zip(first, reading.items, strict=True))
+    assert watch.see(moved).items == ()
 
 
 def test_identity_is_stable_over_the_moment_of_detection() -> None:
