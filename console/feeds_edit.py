@@ -14,7 +14,7 @@ from connectors.rss import lists
 from connectors.rss.discover import Discoverer, main
 from connectors.rss.subscription import ident_of
 from connectors.urls import canonical, public_url
-from console import screen, wording
+from console import escape, screen, wording
 from console.context import Context, command
 from console.exits import Exit
 from console.feeds_known import Known, demand, fits_host, fits_tag, known_on
@@ -129,7 +129,7 @@ async def add(  # noqa: PLR0913 - a command's options are its parameters
     for reason in refused:
         screen.complain(f"refused: {reason}")
     for one in listing.added:
-        screen.complain(f"added: {one.id} ({one.name or one.url})")
+        screen.show(escape.shown(f"added: {one.id} ({one.name or one.url})"))
     if listing.added:
         screen.complain(f"wirewatch: {SOON}")
     return Exit.FAULT if refused else Exit.OK
@@ -153,7 +153,7 @@ async def remove(at: Context, which: IdsArgument = None) -> Exit:
             outputs.append(Output(FEEDS.name, one.id.encode(), None))
         await tell(log, outputs)
     for output in outputs:
-        screen.complain(f"removed: {(output.key or b'').decode()}")
+        screen.show(escape.shown(f"removed: {(output.key or b'').decode()}"))
     if outputs:
         screen.complain("wirewatch: a running connector lets go of it within seconds")
     return code
@@ -274,7 +274,7 @@ async def _set(
         await tell(log, [watched_feed(record) for record in records])
     did = "paused" if paused else "resumed"
     for record in records:
-        screen.complain(f"{did}: {record.id}")
+        screen.show(escape.shown(f"{did}: {record.id}"))
     told = wording.counted(len(records), "feed")
     screen.complain(f"wirewatch: {told} {did}; {SOON}")
     return Exit.OK

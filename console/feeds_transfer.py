@@ -15,7 +15,7 @@ from connectors.http import HttpClient, NotModified
 from connectors.rss import lists, opml
 from connectors.rss.subscription import ident_of
 from connectors.urls import public_url
-from console import screen, wording
+from console import escape, screen, wording
 from console.context import Context, command
 from console.exits import Exit
 from console.feeds_edit import SOON, Additions, TagsOption, listed, tell
@@ -83,7 +83,8 @@ async def import_(
         screen.complain(f"refused: {reason}")
     if dry_run:
         for one in listing.added:
-            screen.complain(f"would be added: {one.id} ({', '.join(one.tags) or '-'})")
+            told = f"would be added: {one.id} [{', '.join(one.tags)}]"
+            screen.show(escape.shown(told.removesuffix(" []")))
     told = wording.counted(len(listing.added), "feed")
     screen.complain(
         f"wirewatch: {told} {'would be ' if dry_run else ''}added, "
