@@ -11,7 +11,7 @@ from streams.records import Enclosure, Point
 
 
 #: A feed of more entries is read no further; what was left out is told.
-ENTRIES_MAX = 5_000
+ENTRIES_MAX = 10_000
 #: Lists longer than this are somebody's mistake; an item must stay a record.
 LIST_MAX = 100
 

@@ -58,6 +58,7 @@ _PERIODS_S = {
     "yearly": 365 * 86_400.0,
 }
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TITLES = ("title", "itunes_title", "media_title")
 #: Content that is not text, such as a picture in base64, is none.
 _TEXTUAL = re.compile(r"text/(?:plain|x?html|xml)|html|xhtml|application/xhtml\+xml|")
 
@@ -81,7 +82,11 @@ def parse(
     link = web(_link_of(channel), url)
     base = link if urlsplit(link).scheme else url
     atom = read.version.startswith("atom")
-    entries = tuple(_entry(entry, base, atom=atom) for entry in read.entries)
+    # RFC 4287 section 4.2.1: the authors of a feed are those of its entries.
+    authors = _authors(channel) if atom else ()
+    entries = tuple(
+        _entry(entry, base, atom=atom, authors=authors) for entry in read.entries
+    )
     # Any XML may have an element called <item>; in a feed something is in it.
     said = any(e.title or e.text or e.link or e.enclosures for e in entries)
     if not read.version and (not said or _HTML.search(text, 0, _LOOKED_AT)):
@@ -157,10 +162,12 @@ def _hints(channel: Mapping[str, Any]) -> Hints:
 
 def _rel(channel: Mapping[str, Any], rel: str) -> str:
     links = _maps(channel.get("links"))
-    return next((_text(one.get("href")) for one in links if one.get("rel") == rel), "")
+    return next((_href(one.get("href")) for one in links if one.get("rel") == rel), "")
 
 
-def _entry(entry: Mapping[str, Any], base: str, *, atom: bool) -> Entry:
+def _entry(
+    entry: Mapping[str, Any], base: str, *, atom: bool, authors: tuple[str, ...]
+) -> Entry:
     published = _moment(entry, "published") or _moment(entry, "created")
     updated = _moment(entry, "updated")
     if published is None and not atom:
@@ -169,11 +176,13 @@ def _entry(entry: Mapping[str, Any], base: str, *, atom: bool) -> Entry:
     return Entry(
         guid=_text(entry.get("id")),
         link=web(_link(entry), base),
-        title=one_line(_plain(entry, "title") or _plain(entry, "media_title")),
+        title=one_line(
+            next(filter(None, (_plain(entry, name) for name in _TITLES)), "")
+        ),
         text=_body(entry),
         published=published,
         updated=updated,
-        authors=_authors(entry),
+        authors=_authors(entry) or authors,
         categories=_names(
             tag.get("label") or tag.get("term") for tag in _maps(entry.get("tags"))
         ),
@@ -190,7 +199,7 @@ def _link(entry: Mapping[str, Any]) -> str:
     if canonical(original):
         return original
     if entry.get("guidislink"):
-        guid = _text(entry.get("link"))
+        guid = _href(entry.get("link"))
         return guid if canonical(guid) or guid.startswith("/") else ""
     return _link_of(entry)
 
@@ -200,10 +209,10 @@ def _link_of(holder: Mapping[str, Any]) -> str:
     pages = [
         one
         for one in _maps(holder.get("links"))
-        if one.get("rel") == "alternate" and _text(one.get("href"))
+        if one.get("rel") == "alternate" and _href(one.get("href"))
     ]
     pages.sort(key=lambda one: "html" not in str(one.get("type")))
-    return _text(pages[0]["href"] if pages else holder.get("link"))
+    return _href(pages[0]["href"] if pages else holder.get("link"))
 
 
 def _body(entry: Mapping[str, Any]) -> str:
@@ -213,7 +222,7 @@ def _body(entry: Mapping[str, Any]) -> str:
         for content in _maps(entry.get("content"))
         if _TEXTUAL.fullmatch(_text(content.get("type")).lower())
     ]
-    texts.append(_detail(entry, "summary"))
+    texts += [_detail(entry, "summary"), _detail(entry, "yandex_full-text")]
     longest = ""
     for detail in sorted(texts, key=lambda one: -len(str(one.get("value")))):
         # Text is never longer than its markup.
@@ -285,7 +294,7 @@ def _enclosures(entry: Mapping[str, Any], base: str) -> tuple[Enclosure, ...]:
     )
     for role, files in holders:
         for one in files:
-            url = web(_text(one.get("href") or one.get("url")), base)
+            url = web(_href(one.get("href") or one.get("url")), base)
             if url and url not in found:
                 found[url] = Enclosure(
                     url=url,
@@ -316,6 +325,12 @@ def _number(value: object) -> int | None:
     if text.isascii() and text.isdigit() and len(text) < 16:  # noqa: PLR2004 - below 2**53
         return int(text)
     return None
+
+
+def _href(value: object) -> str:
+    """Return an address, without line breaks within: browsers pass over them."""
+    lines = value.splitlines() if isinstance(value, str) else ()
+    return one_line("".join(line.strip() for line in lines))
 
 
 def _text(value: object) -> str:

@@ -66,7 +66,16 @@ _CUT_OFF = frozenset(
         expat_errors.XML_ERROR_PARTIAL_CHAR,
     }
 )
-_TEXTS = frozenset({"content", "description", "summary", "title", "media_description"})
+_TEXTS = frozenset(
+    {
+        "content",
+        "description",
+        "summary",
+        "title",
+        "media_description",
+        "yandex_full-text",
+    }
+)
 #: feedparser looks for an address in them, in quadratic time.
 _PEOPLE = frozenset({"author", "publisher", "name", "email"})
 _ENTRIES = frozenset({"item", "entry"})
@@ -85,6 +94,8 @@ _NAMESPACES = {
     "http://www.georss.org/georss/10": "georss",
     "http://www.georss.org/georss/": "georss",
     "http://purl.org/net/rss1.1#": "",
+    "http://news.yandex.ru": "yandex",
+    "http://news.yandex.ru/": "yandex",
 }
 
 

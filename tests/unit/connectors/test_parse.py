@@ -295,6 +295,7 @@ def test_a_web_page_is_reported_with_the_feeds_that_it_names() -> None:
             "https://b.example/x/y/1",
         ),
         ("", '<link href="//c.example/1"/>', "https://c.example/1"),
+        ("", "<link>\n https://a.example/a\n  bc </link>", "https://a.example/abc"),
         ("", '<link href="javascript:alert(1)"/>', ""),
         ("", '<link href="data:text/html,x"/>', ""),
         ("", '<link rel="enclosure" href="/a.mp3"/>', ""),
@@ -325,11 +326,20 @@ def test_links_of_rss_are_relative_to_the_site() -> None:
     assert (second.link, third.link, third.guid) == ("https://site.example/2", "", "/3")
 
 
+def test_an_entry_of_atom_without_an_author_has_the_feeds() -> None:
+    who = "<author><name>{}</name></author>".format
+    document = parse(atom(f"{who('F')}<entry/><entry>{who('E')}</entry>"))
+    assert [one.authors for one in document.entries] == [("F",), ("E",)]
+
+
 def test_text_is_the_longest_of_what_there_is() -> None:
     names = 'xmlns:media="http://search.yahoo.com/mrss/"'
     caption = "<media:description>a caption that is long</media:description>"
     assert item(f"<description>short</description>{caption}", names).text == "short"
     assert item(f"<title>t</title>{caption}", names).text == "a caption that is long"
+    yandex = 'xmlns:y="http://news.yandex.ru"'
+    whole = "<y:full-text>The whole story</y:full-text>"
+    assert item(f"<description>short</description>{whole}", yandex).text[:3] == "The"
     xhtml = (
         '<content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml">'
         "<p>5 &lt; 6</p><script>x</script></div></content>"
@@ -408,10 +418,10 @@ def test_json_feed_is_read_like_the_others() -> None:
 def test_entries_beyond_the_cap_are_counted() -> None:
     document = parse(rss(GOOD * (ENTRIES_MAX + 3)))
     assert len(document.entries) == ENTRIES_MAX
-    assert document.omitted == ("entries beyond the first 5,000 were not read: 3",)
+    assert document.omitted == ("entries beyond the first 10,000 were not read: 3",)
     json = f'{{"version":"jsonfeed.org/version/1","items":[{"{}," * ENTRIES_MAX}{{}}]}}'
     assert parse(json.encode()).omitted == (
-        "entries beyond the first 5,000 were not read: 1",
+        "entries beyond the first 10,000 were not read: 1",
     )
 
 
