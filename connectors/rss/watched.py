@@ -86,7 +86,8 @@ class Watched:
         """Become what the list says; return whether it may be asked at another time."""
         before = (self.feed, self.paused, self.leaving)
         after = (rolled.feed, rolled.paused, False)
-        if before == after:
+        held, self.health = self.health, revived(self.health, rolled)
+        if before == after and self.health is held:
             return False
         self.feed, self.paused, self.leaving = after
         if before[0].url != rolled.feed.url:
@@ -156,7 +157,26 @@ def watched(
         health = msgspec.structs.replace(health, hub_until=None, next_poll=None)
     if health.state == "paused" and not rolled.paused:
         health = msgspec.structs.replace(health, state="waiting", next_poll=None)
+    health = revived(health, rolled)
     return Watched(ident, feed, rolled.paused, kept or Kept(), health)
+
+
+def revived(health: FeedHealth, rolled: Rolled) -> FeedHealth:
+    """Return *health*; of a feed that is at rest, and resumed since, so that it is asked."""
+    if health.state not in {"parked", "gone"} or rolled.paused:
+        return health
+    if rolled.said is None or health.polled is None or rolled.said <= health.polled:
+        return health
+    told = tuple(one for one in health.told if one not in {"parked", "gone"})
+    return msgspec.structs.replace(
+        health,
+        state="waiting",
+        failures=0.0,
+        failed_in_a_row=0,
+        next_poll=None,
+        told=told,
+        updated=rolled.said,
+    )
 
 
 def elsewhere(health: FeedHealth, url: str, now: datetime) -> FeedHealth:
