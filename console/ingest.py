@@ -39,6 +39,8 @@ wirewatch ingest https://example.org/feed.xml
 
 wirewatch ingest recordings/ morning-news.srt
 
+wirewatch ingest archive/wirewatch-20261105-1f0c7a52-00000.warc.gz
+
 zcat archive.jsonl.gz | wirewatch ingest - --json
 
 A line of JSON is a raw item, or the short form that a person can write: text and, as far
@@ -57,8 +59,8 @@ async def ingest(
         list[str],
         typer.Argument(
             metavar="PATH|URL|-...",
-            help="Feeds, SRT or WebVTT transcripts, JSON lines; a folder means every "
-            "file in it, - JSON lines on standard input.",
+            help="Feeds, archives of them (WARC), SRT or WebVTT transcripts, JSON lines; "
+            "a folder means every file in it, - JSON lines on standard input.",
         ),
     ],
     *,

@@ -59,6 +59,12 @@ GRADES: Final[Mapping[FailureKind, Grade]] = MappingProxyType(
         "parser": "soft",
     }
 )
+#: What an outage looks like, of theirs or of ours: a feed must not stay away for long
+#: when it is over, so it is asked again after a quarter of the time that it has lasted.
+OUTAGES: Final[frozenset[FailureKind]] = frozenset(
+    {"dns", "connection", "timeout", "server"}
+)
+OUTAGE_SHARE = 0.25
 PARKED_AT = 30.0
 #: So many 404 in a row, the backoff being what it is, span more than a day.
 NOT_FOUND_MAX = 12
@@ -153,8 +159,11 @@ def _failed(
     state = _state(health, failure, in_a_row, points)
     usual_s = interval_s(health, limits)
     if state == "failing":
-        backed_off_s = min(usual_s * 2.0 ** min(in_a_row, 16), BACKOFF_MAX_S[grade])
-        wait_s = max(usual_s, backed_off_s)
+        longest_s = BACKOFF_MAX_S[grade]
+        if failure.kind in OUTAGES and health.good is not None:
+            lasted_s = _since(health.good, look.at)
+            longest_s = min(longest_s, lasted_s * OUTAGE_SHARE)
+        wait_s = max(usual_s, min(usual_s * 2.0 ** min(in_a_row, 16), longest_s))
     else:
         wait_s = PROBE_S if health.state == state else PROBE_FIRST_S
     asked_s = min(failure.retry_after_s, RETRY_AFTER_MAX_S)

@@ -57,26 +57,6 @@ PACE_SAMPLE = 4_000
 #: Halvings of the range in which the pace lies: to one part in ten thousand.
 PACE_STEPS = 18
 
-# What the connector has until it goes by health.
-BACKOFF_MAX_S = 6 * 3600.0
-FIRST_SPREAD_S = 10.0
-
-
-def delay_s(
-    interval_s: float,
-    *,
-    failures: int,
-    retry_after_s: float = 0.0,
-    rng: random.Random,
-) -> float:
-    """Return the seconds until the next poll, after *failures* in a row.
-
-    Never sooner than the server asks for, give or take nothing.
-    """
-    backed_off = interval_s * 2.0 ** min(failures, 16)
-    base = max(interval_s, min(backed_off, BACKOFF_MAX_S))
-    return max(base * rng.uniform(1 - JITTER, 1 + JITTER), retry_after_s)
-
 
 class Limits(NamedTuple):
     """Between what intervals lie."""

@@ -116,6 +116,18 @@ def test_backoff_grows_to_its_grade_s_bound_and_no_further(kind: FailureKind) ->
     assert all(b > a * 0.8 for a, b in pairwise(waits))
 
 
+@pytest.mark.parametrize("kind", ["dns", "connection", "timeout", "server"])
+def test_after_an_outage_a_feed_is_asked_within_a_quarter_of_its_time(
+    kind: FailureKind,
+) -> None:
+    for health, _ in failing(good(), kind, 40):
+        assert health.next_poll is not None
+        assert health.polled is not None
+        wait_s = (health.next_poll - health.polled).total_seconds()
+        lasted_s = (health.polled - NOW).total_seconds()
+        assert wait_s <= max(lasted_s / 4, health.interval_s) * (1 + JITTER)
+
+
 def test_410_is_gone_at_once_and_never_deleted() -> None:
     run = list(failing(good(), "gone", 5))
     assert [health.state for health, _ in run] == ["gone"] * 5

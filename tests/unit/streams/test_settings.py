@@ -243,6 +243,7 @@ def test_paths_in_the_file_are_taken_from_its_folder(write: Write) -> None:
         "data = 'here'\n"
         "[kafka]\nca_file = 'ca.pem'\n"
         "[elasticsearch]\nca_file = '/etc/ca.pem'\n"
+        "[rss]\narchive = 'kept'\n"
         "[[radio.stations]]\nid = 'x'\nfolder = 'in/x'\n"
         "[[radio.stations]]\nid = 'y'\nfolder = '~/y'\n"
     )
@@ -251,6 +252,7 @@ def test_paths_in_the_file_are_taken_from_its_folder(write: Write) -> None:
     assert settings.data_folder == folder / "here"
     assert settings.kafka.ca_file == str(folder / "ca.pem")
     assert settings.elasticsearch.ca_file == "/etc/ca.pem"
+    assert settings.rss.archive == str(folder / "kept")
     assert [station.folder for station in settings.radio.stations] == [
         str(folder / "in/x"),
         str(Path.home() / "y"),
