@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 
 from collections.abc import Iterator
+from html import unescape
 from typing import Literal, NamedTuple
 
 from resiliparse.extract.html2text import extract_plain_text
@@ -43,7 +44,11 @@ LONGER = 1.1
 #: Share of the words that stand in short lines that are no sentences.
 CHAFF_SUSPECT = 0.3
 CHAFF_MAX = 0.6
-#: Share of the entry's words that its article has; other pages of a site have a quarter.
+#: Share of the entry's title that a page's own title has, or of its title and text that the
+#: page's text has. By the second alone, of 3,000 pairs of other reports on shootings 8 % pass,
+#: of 45,000 other articles in 16 African languages 0.5 %; but it misses a third of the right
+#: ones where the feed's words are not the article's own.
+HEADED = 0.6
 RELATED = 0.4
 #: What the extractors take some 4 s for at worst: they are quadratic in the depth of nesting.
 TAGS_MAX = 20_000
@@ -60,6 +65,7 @@ _UNSPACED = re.compile(
 )
 #: Also of Devanagari, Urdu, Arabic, and full width.
 _SENTENCE_END = re.compile(r"[.!?…:;»”\"\u0964\u06d4\u061f\u3002\uff01\uff1f]\s*$")
+_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
 _NOT_FREE = re.compile(r'"isAccessibleForFree"\s*:\s*"?false', re.IGNORECASE)
 _WALL = re.compile(
     r"""
@@ -96,23 +102,31 @@ def article(body: bytes, charset: str, title: str, said: str) -> Article:
     if html.count("<") > TAGS_MAX:
         return Article("too_long")
     text = _best(html, title, len(_words(said)))
-    verdict = judged(text, title, said, free=not _NOT_FREE.search(html))
+    headline = unescape(found[1]) if (found := _TITLE.search(html)) else ""
+    is_free = not _NOT_FREE.search(html)
+    verdict = judged(text, title, said, headline=headline, is_free=is_free)
     return Article(verdict, text if verdict == "article" else "")
 
 
-def judged(text: str, title: str, said: str, *, free: bool = True) -> Verdict:
-    """Return whether *text* is the article behind a feed's *title* and what it *said*."""
+def judged(
+    text: str, title: str, said: str, *, headline: str = "", is_free: bool = True
+) -> Verdict:
+    """Return whether *text* is the article behind a feed's *title* and what it *said*.
+
+    *headline* is the page's own title; *is_free* what it says of its price.
+    """
     words = _words(text)
     if len(text) > TEXT_MAX_CHARS:
         return "too_long"
     if not words:
         return "nothing"
-    if len(words) < WALL_MAX_WORDS and (not free or _WALL.search(text)):
+    if len(words) < WALL_MAX_WORDS and (not is_free or _WALL.search(text)):
         return "wall"
     if len(words) < LONGER * len(_words(said)):
         return "no_longer"
-    telling = set(_telling(f"{title} {said}"))
-    if telling and len(telling & set(_telling(text))) < RELATED * len(telling):
+    told = f"{title} {said}"
+    is_its = _covers(headline, title, HEADED) or _covers(text, told, RELATED)
+    if not is_its and any(_telling(told)):
         return "unrelated"
     return "list" if _chaff(text) > CHAFF_MAX else "article"
 
@@ -190,6 +204,12 @@ def _split(text: str) -> Iterator[str]:
             yield from (word[at : at + 2] for at in range(max(1, len(word) - 1)))
         else:
             yield word
+
+
+def _covers(text: str, words: str, share: float) -> bool:
+    """Whether *words* tell something, and *text* has so much of it."""
+    telling = set(_telling(words))
+    return bool(telling) and len(telling & set(_telling(text))) >= share * len(telling)
 
 
 def _telling(text: str) -> Iterator[str]:

@@ -115,6 +115,23 @@ def test_another_article_than_the_entry_s_is_not_taken() -> None:
     assert verdict(wordpress(other), MOPTI) == "unrelated"
 
 
+def test_a_page_with_the_entry_s_title_is_its_page_whatever_words_the_feed_used() -> (
+    None
+):
+    said = "Drame sur la RN15 : nos correspondants font le point, minute par minute."
+    assert verdict(wordpress(MOPTI), MOPTI, said) == "article"
+    renamed = wordpress(MOPTI._replace(title="Mali"))
+    assert (
+        verdict(renamed, MOPTI._replace(title="Carnage au Mali"), said) == "unrelated"
+    )
+
+
+def test_an_entry_without_words_takes_what_is_on_its_page() -> None:
+    text = "\n".join(FLOOD.paragraphs)
+    assert judged(text, "", "", headline=FLOOD.title) == "article"
+    assert judged(text, "", MOPTI.summary, headline=FLOOD.title) == "unrelated"
+
+
 def test_what_is_no_longer_than_the_feed_s_text_is_not_taken() -> None:
     assert verdict(wordpress(FLOOD), FLOOD, " ".join(FLOOD.paragraphs)) == "no_longer"
 
