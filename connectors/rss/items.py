@@ -13,10 +13,10 @@ from connectors.identities import (
     GIVEN,
     content_scope,
     guid_identity,
-    guid_value,
     text_identity,
 )
 from connectors.rss.document import Entry, FeedDocument
+from connectors.rss.harmless import harmless
 from connectors.rss.parse import parse
 from connectors.rss.subscription import Subscription, claimed
 from connectors.urls import canonical, public_url
@@ -66,16 +66,18 @@ def items(
     A guid or link that several entries share names none of them, nor does the link of
     the site itself.
     """
+    document = harmless(document)
     about = subscription or claimed(document)
     source = about.source
     if not source.name:
         source = msgspec.structs.replace(source, name=document.title)
     home = canonical(document.link)
-    entries = [(entry, _named(entry)) for entry in _undeleted(document.entries)]
+    kept = _undeleted(document.entries)
+    entries = [(entry, _named(entry, source.id)) for entry in kept]
     shared = _shared(entries)
     found = tuple(
         RawItem(
-            identities=tuple(_identities(entry, names, source.id, home, shared)),
+            identities=tuple(_identities(names, home, shared)),
             publisher=about.publisher,
             source=msgspec.structs.replace(
                 source,
@@ -146,44 +148,52 @@ def _is_later(entry: Entry, withdrawal: Entry | None) -> bool:
 
 
 class _Names(NamedTuple):
-    """What an entry may be called by; '' where there is none."""
+    """What an entry may be called by, by itself."""
 
-    guid: str
-    link: str
+    guid: Identity | None
+    link: Identity | None
     text: Identity | None
 
 
-def _named(entry: Entry) -> _Names:
+def _named(entry: Entry, source: str) -> _Names:
+    scope = source
+    if source == GIVEN and entry.guid:
+        scope = content_scope(entry.title, entry.text)
+    link = canonical(entry.link) if entry.link else ""
     told = (entry.title or entry.text) and not entry.withdrawn
     return _Names(
-        guid=guid_value(entry.guid),
-        link=canonical(entry.link) if entry.link else "",
+        guid=guid_identity(entry.guid, scope) if entry.guid else None,
+        link=Identity(kind="link", value=link, usable="/" in link[8:])
+        if link
+        else None,
         text=text_identity(entry.title, entry.text) if told else None,
     )
 
 
-def _shared(entries: Sequence[tuple[Entry, _Names]]) -> frozenset[tuple[str, str]]:
+def _shared(entries: Sequence[tuple[Entry, _Names]]) -> frozenset[Identity]:
     """Return the names that more than one entry of the document has.
 
     An entry that stands in it twice is one: under a guid with one link and title, under
     a link with one title. One text is another publication's where guid and date, or
     guid and files, are others: every hour's bulletin has that of the last.
     """
-    owners: defaultdict[tuple[str, str], set[tuple[object, ...]]] = defaultdict(set)
+    owners: defaultdict[Identity, set[tuple[object, ...]]] = defaultdict(set)
     for entry, (guid, link, text) in entries:
         if entry.withdrawn:
             continue
         said = normalize(entry.title) or entry.text
-        owners["guid", guid].add((link, said or entry.enclosures))
-        owners["link", link].add((said or guid,))
+        if guid is not None:
+            owners[guid].add((link, said or entry.enclosures))
+        if link is not None:
+            owners[link].add((said or guid,))
         if text is not None:
             files = tuple(sorted(one.url for one in entry.enclosures))
-            owners["text", text.value].add((guid, entry.published, files))
+            owners[text].add((guid, entry.published, files))
     return frozenset(name for name, who in owners.items() if _are_several(name, who))
 
 
-def _are_several(name: tuple[str, str], who: set[tuple[object, ...]]) -> bool:
-    if name[0] != "text":
+def _are_several(name: Identity, who: set[tuple[object, ...]]) -> bool:
+    if name.kind != "text":
         return len(who) > 1
     guids = {guid for guid, _, _ in who}
     marks = {(published, files) for _, published, files in who}
@@ -191,27 +201,14 @@ def _are_several(name: tuple[str, str], who: set[tuple[object, ...]]) -> bool:
 
 
 def _identities(
-    entry: Entry,
-    names: _Names,
-    source: str,
-    home: str,
-    shared: frozenset[tuple[str, str]],
+    names: _Names, home: str, shared: frozenset[Identity]
 ) -> Iterator[Identity]:
-    guid, link, text = names
-    if guid:
-        scope = source if source != GIVEN else content_scope(entry.title, entry.text)
-        yield guid_identity(entry.guid, scope, usable=("guid", guid) not in shared)
-    if link:
-        usable = link != home and not _is_home(link) and ("link", link) not in shared
-        yield Identity(kind="link", value=link, usable=usable)
-    if text is not None:
-        unique = ("text", text.value) not in shared
-        yield text if unique else msgspec.structs.replace(text, usable=False)
-
-
-def _is_home(link: str) -> bool:
-    """Whether a canonical *link* is a host's own page."""
-    return "/" not in link.removeprefix("https://") and "?" not in link
+    for name in names:
+        if name is None:
+            continue
+        is_home = name.kind == "link" and name.value == home
+        is_usable = name.usable and not is_home and name not in shared
+        yield name if is_usable else msgspec.structs.replace(name, usable=False)
 
 
 def _believable(moment: datetime | None, fetched: datetime) -> datetime | None:
