@@ -432,6 +432,8 @@ class Habit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     recent: float = 0.0
     #: Between two polls that brought something new, on average lately; 0: not known.
     gap_s: Seconds = 0.0
+    #: For how long it has answered without anything new.
+    quiet_s: Seconds = 0.0
     #: In the feed when it was read last.
     entries: int = 0
     #: Not asked more rarely than so, since entries were missed; 0: no limit.

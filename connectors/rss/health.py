@@ -296,7 +296,7 @@ def _flags(health: FeedHealth, look: Look) -> set[Flag]:
     flags = {habit for habit in HABITS if habit in read}
     if "lying_validators" in health.flags or _lies(health, look):
         flags.add("lying_validators")
-    if _is_silent(health, look):
+    if _is_silent(health):
         flags.add("silent")
     if health.gaps >= max(GAPS_MIN, GAPS_SHARE * health.polls_new):
         flags.add("full_of_gaps")
@@ -319,14 +319,10 @@ def _tried(look: Look) -> bool:
     return look.probe or look.outcome == "new"
 
 
-def _is_silent(health: FeedHealth, look: Look) -> bool:
-    if look.new:
-        return False
+def _is_silent(health: FeedHealth) -> bool:
     usual_s = health.habit.gap_s
     patience_s = max(SILENT_S, SILENT_GAPS * usual_s) if usual_s else SILENT_UNKNOWN_S
-    if health.fresh is None:
-        return health.habit.days * DAY_S > SILENT_UNKNOWN_S
-    return _since(health.fresh, look.at) > patience_s
+    return health.habit.quiet_s > patience_s
 
 
 def _told(

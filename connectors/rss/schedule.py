@@ -181,6 +181,7 @@ def learned(health: FeedHealth, look: Look) -> FeedHealth:
         recent=old.recent * math.exp(-days / RECENT_DAYS)
         + came * recently / RECENT_DAYS,
         gap_s=_usual_gap_s(health, look),
+        quiet_s=_quiet_s(health, look, days * DAY_S),
         ceiling_s=_relaxed_s(health, look),
     )
     daily = (health.daily * before * kept + came * watched) / exposure
@@ -245,6 +246,19 @@ def _usual_gap_s(health: FeedHealth, look: Look) -> float:
         return usual_s
     gap_s = max((look.at - health.fresh).total_seconds(), 0.0)
     return usual_s + (gap_s - usual_s) / GAP_MEMORY if usual_s else gap_s
+
+
+def _quiet_s(health: FeedHealth, look: Look, elapsed_s: float) -> float:
+    """Return for how long the feed is quiet; an outage, theirs or ours, is no silence."""
+    if look.new:
+        return 0.0
+    quiet_s = health.habit.quiet_s
+    if health.failed_in_a_row or health.good is None:
+        return quiet_s
+    planned_s = HOUR_S
+    if health.next_poll is not None:
+        planned_s = max(planned_s, (health.next_poll - health.good).total_seconds())
+    return quiet_s + min(elapsed_s, 2 * planned_s)
 
 
 def _relaxed_s(health: FeedHealth, look: Look) -> float:

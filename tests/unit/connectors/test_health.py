@@ -298,6 +298,17 @@ def test_a_feed_that_is_alive_but_silent_for_far_longer_than_its_habit_is_flagge
     assert "silent" not in spoke.told
 
 
+def test_an_outage_is_no_silence() -> None:
+    health = good()
+    for day in range(30):
+        health = step(health, failed("connection", NOW + timedelta(days=day)))
+    back = step(health, look(at=NOW + timedelta(days=30)))
+    assert "silent" not in back.flags
+    # Nor is it when we were not there to ask.
+    late = step(good(), look(at=NOW + timedelta(days=30)))
+    assert "silent" not in late.flags
+
+
 def test_a_feed_that_speaks_once_a_week_is_not_silent_after_two() -> None:
     health = good()
     habit = msgspec.structs.replace(health.habit, gap_s=7 * DAY_S)
