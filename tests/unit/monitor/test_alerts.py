@@ -10,7 +10,7 @@ from typing import NamedTuple, get_args
 import pytest
 
 from streams.monitor.metrics import METRICS
-from streams.monitor.sources import OUTCOMES
+from streams.monitor.sources import OUTCOMES, STATES
 from streams.monitor.watched import Role
 
 
@@ -29,6 +29,7 @@ VALUES = {
     "outcome": set(OUTCOMES),
     "role": set(get_args(Role)),
     "connector": {"rss", "radio"},
+    "state": set(STATES),
     "job": set(
         re.findall(r"job_name: (\w+)", (ROOT / "docs/prometheus.yml").read_text())
     ),
