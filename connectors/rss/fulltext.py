@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 
-from connectors.failures import FetchFailedError, FetchRefusedError
+from connectors.failures import FailureKind, FetchFailedError, FetchRefusedError
 from connectors.http import Document, HttpClient
 from connectors.rss.article import article
 from connectors.rss.robots import Robots
@@ -43,6 +43,10 @@ REST_S = 600.0
 #: Beyond so many sites, those that wait for nothing are forgotten.
 SITES_MAX = 10_000
 
+#: Failures that say nothing about the site's other pages.
+_OF_THE_PAGE: frozenset[FailureKind] = frozenset(
+    {"not_found", "gone", "redirects", "too_large", "encoding"}
+)
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _FILE = re.compile(
@@ -110,7 +114,8 @@ class Pages:
             try:
                 page = await self._visit(item, site)
             except (FetchFailedError, FetchRefusedError) as error:
-                site.failed(error.failure.retry_after_s)
+                if error.failure.kind not in _OF_THE_PAGE:
+                    site.failed(error.failure.retry_after_s)
                 return _Page("failed", because=str(error))
             except PoolCallError as error:
                 site.failed(0.0)

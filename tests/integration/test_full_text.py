@@ -46,6 +46,8 @@ class Site:
                 raise web.HTTPFound(f"http://localhost:{request.url.port}/private/x")
             case "/slow":
                 await self.hold.wait()
+            case "/missing":
+                return web.Response(status=404)
             case "/broken":
                 return web.Response(status=500)
             case "/deep":
@@ -213,6 +215,13 @@ async def test_a_site_that_fails_again_and_again_is_left_alone() -> None:
     (said,) = [line for line in lines if line["event"] == "rss.pages"]
     assert (said["failed"], said["resting"]) == (FAILURES_MAX, 3)
     assert "500" in said["because"]
+
+
+async def test_pages_that_are_gone_say_nothing_about_the_others() -> None:
+    async with a_site() as site, reading() as pages:
+        items = [site.item("/missing") for _ in range(FAILURES_MAX + 1)]
+        *_, last = await pages.read([*items, site.item("/a")])
+    assert last.summary == MOPTI.summary
 
 
 async def test_a_page_that_keeps_a_parser_busy_costs_its_own_article_alone() -> None:

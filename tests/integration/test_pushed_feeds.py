@@ -139,6 +139,27 @@ async def test_after_a_restart_a_hub_is_subscribed_anew_though_the_feed_is_uncha
         assert len({form["hub.callback"] for form in hub.requests}) == 2
 
 
+async def test_what_was_acknowledged_and_not_stored_is_found_by_a_poll(
+    tmp_path: Path,
+) -> None:
+    async with a_hub() as hub, a_paper(hub) as paper, embedded_log(tmp_path) as log:
+        given, topic = settings(paper), f"{paper.url}/feed"
+        async with running(RssConnector(given, log)):
+            await subscribed(hub, topic)
+            await hub.publish(topic, paper.feed().encode())
+            log.away = True
+            paper.stories["flood"] = FLOOD
+            assert await hub.publish(topic, paper.feed().encode()) == [202]
+        assert len(await published(log)) == 1
+        log.away = False
+        async with running(RssConnector(given, log)):
+            await arrived(log, 2)
+            await until(lambda: len(hub.subscribers[topic]) == 2)
+            assert await hub.publish(topic, paper.feed().encode()) == [410, 202]
+        items = await published(log)
+    assert [item.title for item in items] == [MOPTI.title, FLOOD.title]
+
+
 async def test_the_article_s_text_is_on_the_log_once(tmp_path: Path) -> None:
     async with a_hub() as hub, a_paper(hub) as paper, embedded_log(tmp_path) as log:
         async with running(RssConnector(settings(paper, full_text=True), log)):
