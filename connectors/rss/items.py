@@ -159,15 +159,18 @@ def _named(entry: Entry, source: str) -> _Names:
     scope = source
     if source == GIVEN and entry.guid:
         scope = content_scope(entry.title, entry.text)
-    link = canonical(entry.link) if entry.link else ""
     told = (entry.title or entry.text) and not entry.withdrawn
     return _Names(
         guid=guid_identity(entry.guid, scope) if entry.guid else None,
-        link=Identity(kind="link", value=link, usable="/" in link[8:])
-        if link
-        else None,
+        link=_link(canonical(entry.link)) if entry.link else None,
         text=text_identity(entry.title, entry.text) if told else None,
     )
+
+
+def _link(page: str) -> Identity | None:
+    """Return a canonical address as a name: usable unless it is a host's own page."""
+    is_within = any(sign in page.removeprefix("https://") for sign in "/?")
+    return Identity(kind="link", value=page, usable=is_within) if page else None
 
 
 def _shared(entries: Sequence[tuple[Entry, _Names]]) -> frozenset[Identity]:

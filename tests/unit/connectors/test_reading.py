@@ -367,6 +367,33 @@ def test_the_link_of_the_site_names_no_entry() -> None:
         assert "link" not in usable(item)
 
 
+@given(
+    st.sampled_from(
+        [
+            "https://e.example/?p=7",
+            "https://e.example/a/7",
+            "http://e.example/x?b=1&a=2",
+        ]
+    ),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["utm_source", "fbclid", "at_medium", "xtor", "UTM_X"]),
+            st.text("abc123-_.", max_size=8),
+        ),
+        max_size=3,
+    ),
+)
+def test_tracking_parameters_never_change_an_identity(
+    address: str, tracking: list[tuple[str, str]]
+) -> None:
+    added = "&".join(f"{name}={value}" for name, value in tracking)
+    tracked = f"{address}{'&' if '?' in address else '?'}{added}"
+    (plain,) = Watch().see([entry(1, guid=address, link=address)]).items
+    (item,) = Watch().see([entry(1, guid=tracked, link=tracked)]).items
+    assert item.identities == plain.identities
+    assert usable(item) == {"guid", "link", "text"}
+
+
 @pytest.mark.parametrize("name", ["", "https://e.example/{}.mp3"])
 def test_the_same_words_with_each_bulletin_do_not_make_them_one(name: str) -> None:
     watch = Watch()
