@@ -8,7 +8,7 @@ from pathlib import Path
 from connectors.rss.archive import Kept, erase
 from connectors.rss.items import read
 from streams import clock, forget
-from streams.errors import PoolCallError, SourceError
+from streams.errors import PoolCallError, SourceError, TransientError
 from streams.log.face import Log
 from streams.pool import Pool
 from streams.records import UniqueItem
@@ -23,7 +23,8 @@ async def erase_from_archive(
 ) -> int:
     """Take every fetch that holds one of *publications* out of the archive; say how many.
 
-    Others of the same documents go with it: they are on the topics. Raises OSError.
+    Others of the same documents go with it: they are on the topics. Raises
+    TransientError where a file cannot be replaced.
     """
     if not rss.archive:
         return 0
@@ -53,4 +54,10 @@ async def erase_from_archive(
                 return True  # what cannot be read any more may hold anything
             return any(forget.is_called(item, names) for item in found.items)
 
-        return await erase(Path(rss.archive), holds)
+        try:
+            return await erase(Path(rss.archive), holds)
+        except OSError as error:
+            raise TransientError(
+                f"it is out of the search, and not out of the archive {rss.archive}: "
+                f"{error.strerror}; then the same command goes on"
+            ) from error

@@ -23,7 +23,7 @@ import zlib
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -61,7 +61,8 @@ _PART_BYTES = 65_536
 
 _MAGIC = b"WARC/"
 _GZIP = b"\x1f\x8b"
-_NAME = re.compile(r"wirewatch-(\d{8})-[0-9a-f]{8}-\d{5}\.warc\.gz")
+#: With a dot before it: what a rewriting that was killed has left.
+_NAME = re.compile(r"\.?wirewatch-(\d{8})-[0-9a-f]{8}-\d{5}\.warc\.gz")
 #: True of the body as it was sent, not as it is kept.
 _SENT = frozenset({"content-encoding", "transfer-encoding", "content-length"})
 _LINE_ENDS = re.compile(r"[\r\n\0]+")
@@ -251,16 +252,22 @@ async def erase(folder: Path, names: Callable[[Kept], Awaitable[bool]]) -> int:
     """
     erased = 0
     for path in await asyncio.to_thread(_files, folder):
-        doomed: set[str] = set()
-        with path.open("rb") as file:
-            kept = read(file, SIZE_MAX)
-            while (one := await asyncio.to_thread(next, kept, None)) is not None:
-                if isinstance(one, Kept) and await names(one):
-                    doomed.add(one.ident)
-        if doomed:
-            await asyncio.to_thread(_rewrite, path, doomed)
-            erased += len(doomed)
+        with suppress(FileNotFoundError):  # too old meanwhile
+            doomed = await _named(path, names)
+            if doomed:
+                await asyncio.to_thread(_rewrite, path, doomed)
+                erased += len(doomed)
     return erased
+
+
+async def _named(path: Path, names: Callable[[Kept], Awaitable[bool]]) -> set[str]:
+    with path.open("rb") as file:
+        kept = read(file, SIZE_MAX)
+        named: set[str] = set()
+        while (one := await asyncio.to_thread(next, kept, None)) is not None:
+            if isinstance(one, Kept) and await names(one):
+                named.add(one.ident)
+    return named
 
 
 def _document(record: WarcRecord, size_max: int) -> Kept | Fault | None:
@@ -390,13 +397,18 @@ def _files(folder: Path) -> list[Path]:
     """Return the files of an archive in *folder*; none where there is no folder."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    return sorted(path for path in folder.glob("wirewatch-*") if _day_of(path))
+
+
+def _day_of(path: Path) -> str:
+    """Return the day of an archive's file, as in its name; '' for another file."""
+    told = _NAME.fullmatch(path.name)
+    return told[1] if told else ""
 
 
 def _remove_before(folder: Path, oldest: datetime) -> None:
-    for path in _files(folder):
-        told = _NAME.fullmatch(path.name)
-        if told and told[1] < f"{oldest.astimezone(UTC):%Y%m%d}":
+    for path in folder.iterdir():
+        if "" < _day_of(path) < f"{oldest.astimezone(UTC):%Y%m%d}":
             path.unlink(missing_ok=True)
 
 

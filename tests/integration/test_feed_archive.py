@@ -187,9 +187,13 @@ async def test_several_processes_may_share_a_folder(tmp_path: Path) -> None:
     for _ in range(2):
         await Archive(tmp_path, 30).keep(document(body("a")), ABOUT, NOW)
     (tmp_path / "notes.txt").write_text("mine")
+    # What a forgetting that was killed has left.
+    (tmp_path / f".{files(tmp_path)[0].name}").write_text("old")
     await Archive(tmp_path, 1).keep(document(body("a")), ABOUT, NOW + timedelta(days=9))
-    assert len(files(tmp_path)) == 1
-    assert (tmp_path / "notes.txt").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "notes.txt",
+        files(tmp_path)[0].name,
+    }
 
 
 @contextmanager
