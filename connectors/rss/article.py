@@ -24,6 +24,7 @@ from resiliparse.parse.encoding import (
 )
 
 from connectors.markup import tidy
+from connectors.rss.harmless import plain
 from streams.text import normalize
 
 
@@ -177,7 +178,7 @@ def _best(html: str, title: str, said_words: int) -> str:
 
 def _headless(text: str, title: str) -> str:
     """Return *text* tidied, without a first line that is the title."""
-    text = tidy(text)
+    text = tidy(plain(text))
     first, _, rest = text.partition("\n")
     return rest.strip() if title and normalize(first) == normalize(title) else text
 

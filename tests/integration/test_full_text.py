@@ -47,9 +47,9 @@ class Site:
             case "/slow":
                 await self.hold.wait()
             case "/missing":
-                return web.Response(status=404)
+                raise web.HTTPNotFound
             case "/broken":
-                return web.Response(status=500)
+                raise web.HTTPInternalServerError
             case "/deep":
                 body = "<div>" * 19_000
                 return web.Response(text=body, content_type="text/html")

@@ -62,6 +62,8 @@ def test_what_is_found_is_plain_text() -> None:
     )
     text = found(wordpress(story), story)
     assert "\u0000" not in text
+    assert "gras" in text
+    assert "<b>" not in text
     assert "<script>" not in text
 
 
