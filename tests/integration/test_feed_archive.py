@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 import structlog
 
@@ -25,10 +26,13 @@ from connectors import documents
 from connectors.face import Refused
 from connectors.http import Document, HttpClient
 from connectors.rss.archive import Archive, Fault, Kept, erase, read, recognises
+from connectors.rss.connector import RssConnector
 from connectors.rss.reading import look_into
 from connectors.rss.subscription import subscription
 from streams.records import RawItem
-from streams.settings import Feed, Settings
+from streams.settings import Feed, Http, Rss, Settings
+from tests.integration.connecting import embedded_log, published, running, until
+from tests.integration.papers import a_paper, item
 
 
 NOW = datetime(2026, 11, 5, 1, 2, 3, 456789, tzinfo=UTC)
@@ -240,6 +244,37 @@ async def test_ingest_of_an_archive_gives_the_items_that_the_feed_gave(
     items, refused = await ingested(files(tmp_path)[0])
     assert items == live
     assert [item.title for item in items] == ["a", "b", "c", "d"]
+    assert not refused
+
+
+async def test_what_a_connector_kept_gives_the_items_that_it_published(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(
+        http=Http(allow_private=("127.0.0.1",)),
+        rss=Rss(
+            interval_s=0.1,
+            interval_min_s=0.1,
+            interval_max_s=0.1,
+            host_gap_s=0,
+            archive=str(tmp_path / "kept"),
+        ),
+    )
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        feed = Feed(url=paper.url, id="paper", publisher="paper.example")
+        rss = msgspec.structs.replace(settings.rss, feeds=(feed,))
+        connector = RssConnector(msgspec.structs.replace(settings, rss=rss), log)
+        async with running(connector):
+            await until(lambda: paper.not_modified >= 1)
+            paper.items = [item(3), item(2, "as it is now"), item(1)]
+            before = paper.not_modified
+            await until(lambda: paper.not_modified > before)
+        live = await published(log)
+    (path,) = files(tmp_path / "kept")
+    assert b"sesame" not in gzip.decompress(path.read_bytes())
+    items, refused = await ingested(path)
+    assert len(items) == 4
+    assert items == live
     assert not refused
 
 
