@@ -13,12 +13,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.rss import memory
 from connectors.rss.document import Entry, FeedDocument
-from connectors.rss.memory import TRACE_BYTES, TRACES_MAX, as_bytes, as_text, unpack
+from connectors.rss.memory import (
+    TAIL_MAX,
+    TRACE_BYTES,
+    TRACES_MAX,
+    Memory,
+    Trace,
+    as_bytes,
+    as_text,
+    pack,
+    unpack,
+)
 from connectors.rss.reading import Reading, compare, look_into, remembered
 from connectors.rss.subscription import subscription
 from streams.records import Enclosure, RawItem
 from streams.settings import Feed
+from streams.topics import CURSORS, size_limit
 
 
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
@@ -709,14 +721,27 @@ def test_a_memory_is_small() -> None:
     assert len(watch.memory) < 100 + 2 * 30 * TRACE_BYTES
 
 
-def test_a_feed_of_25_000_entries_does_not_publish_its_rest_at_each_change() -> None:
-    found = [Entry(guid=f"urn:n:{n}", title=f"T{n}") for n in range(25_000)]
+def test_a_feed_of_25_000_entries_does_not_publish_its_rest_at_each_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # One to a hundred: the whole takes seconds.
+    monkeypatch.setattr(memory, "TRACES_MAX", TRACES_MAX // 100)
+    found = [Entry(guid=f"urn:n:{n}", title=f"T{n}") for n in range(250)]
     watch = Watch()
-    assert watch.see(found).new == 25_000
-    assert len(as_text(watch.memory)) < 900_000
-    assert len(unpack(watch.memory).traces) == TRACES_MAX
+    assert watch.see(found).new == 250
+    assert len(unpack(watch.memory).traces) == 100
     reading = watch.see([Entry(guid="urn:n:new", title="New"), *found])
-    assert counts(reading) == (25_000, 1, 0, 0)
+    assert counts(reading) == (250, 1, 0, 0)
+    found[200] = found[200]._replace(title="Corrected")
+    assert [item.title for item in watch.see(found).items] == ["Corrected"]
+    assert watch.see(found).items == ()
+
+
+def test_the_largest_memory_fits_into_a_cursor() -> None:
+    trace = Trace(b"g" * 5, b"l" * 5, b"t" * 3, b"x" * 4)
+    tail = (number.to_bytes(6, "big") for number in range(2 * TAIL_MAX))
+    large = Memory((trace,) * TRACES_MAX, frozenset(tail))
+    assert len(as_text(pack(large))) < 700_000 < size_limit(CURSORS.name)
 
 
 # Documents
