@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import re
 import threading
 import urllib.request
@@ -49,6 +50,21 @@ class Feeds(BaseHTTPRequestHandler):
             )
         elif place == "garbles":
             self._answer(200, f"<html>{'x' * 100}</html>")
+        elif place == "moved":
+            self._answer(301, Location="/ok?api_key=" + f"{MARK}-2")
+        elif place == "circles":
+            self._answer(308, Location=self.path)
+        elif place == "gone":
+            self._answer(410)
+        elif place == "busy":
+            self._answer(429, **{"Retry-After": "60"})
+        elif place == "echoes":
+            here = f"http://reader:{MARK}-1@{self.headers['Host']}{self.path}"
+            self._answer(
+                200,
+                FEED.format(place=place),
+                **{"Link": f'<{here}>; rel="self"', "Content-Location": self.path},
+            )
         else:
             self._answer(200, FEED.format(place=place))
 
@@ -88,7 +104,8 @@ def feed(place: str, scheme: str = "http") -> str:
 def configure(folder: Path, urls: list[str]) -> None:
     sources = "".join(f"[[rss.feeds]]\nurl = '{url}'\n" for url in urls)
     (folder / "wirewatch.toml").write_text(
-        "[http]\nallow_private = ['127.0.0.1']\n[rss]\ninterval_s = 60.0\n" + sources
+        "[http]\nallow_private = ['127.0.0.1']\n[rss]\ninterval_s = 60.0\narchive = 'data/archive'\n"
+        + sources
     )
 
 
@@ -113,7 +130,11 @@ def test_no_secret_of_a_feed_is_told_or_stored(
 ) -> None:
     (closed,) = free_ports(1)
     urls = [
-        feed(f"{address}/{place}") for place in ("ok", "refuses", "moves", "garbles")
+        feed(f"{address}/{place}")
+        for place in (
+            *("ok", "refuses", "moves", "garbles", "moved", "circles", "gone", "busy"),
+            "echoes",
+        )
     ]
     urls += [
         feed(f"127.0.0.1:{closed}/away"),
@@ -141,7 +162,14 @@ def test_no_secret_of_a_feed_is_told_or_stored(
         assert not reveals(text), around(text)
     stored = files(wirewatch.folder / "data")
     assert stored
-    assert not [path.name for path in stored if reveals(path.read_bytes())]
+    assert not [path.name for path in stored if reveals(content(path))]
+    assert b"WARC/1" in b"".join(content(path) for path in stored)
+
+
+def content(path: Path) -> bytes:
+    """Return what is in the file, unpacked."""
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
 
 
 def test_no_secret_of_a_server_is_told(
