@@ -24,8 +24,9 @@ from connectors.rss.schedule import (
     HOUR_S,
     PRIOR_DAILY,
     Limits,
-    delayed,
+    after_good,
     interval_s,
+    jittered,
     learned,
 )
 from streams.records import FeedHealth
@@ -169,7 +170,7 @@ def _failed(
     asked_s = min(failure.retry_after_s, RETRY_AFTER_MAX_S)
     next_poll = max(
         look.at + timedelta(seconds=asked_s),
-        delayed(look.at, wait_s, health, limits, rng),
+        look.at + jittered(wait_s, rng),
     )
     return msgspec.structs.replace(
         health,
@@ -235,7 +236,9 @@ def _planned(
     return msgspec.structs.replace(
         health,
         interval_s=usual_s,
-        next_poll=delayed(look.at, wait_s, health, limits, rng),
+        next_poll=after_good(
+            look.at, health, limits, rng, wait_s=wait_s, hints=look.hints
+        ),
     )
 
 

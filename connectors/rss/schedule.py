@@ -41,7 +41,7 @@ MEMORY_DAYS = 14.0
 RECENT_DAYS = 0.25
 #: What the last hours count in the rate by which the interval is chosen.
 RECENT_SHARE = 0.5
-#: Feeds of one interval must not all be asked at once.
+#: Intervals differ by so much either way, within their bounds.
 JITTER = 0.1
 #: A gap halves the interval; each poll that brings news without one lets it grow again.
 GAP_FACTOR = 0.5
@@ -94,8 +94,12 @@ def interval_s(health: FeedHealth, limits: Limits, hints: Hints = Hints()) -> fl
     if limits.own_s:
         return max(limits.own_s, limits.min_s)
     pace = limits.pace or limits.mean_s * math.sqrt(PRIOR_DAILY)
+    return _interval_s(health, limits, pace, _wish_s(health, limits, hints))
+
+
+def _wish_s(health: FeedHealth, limits: Limits, hints: Hints) -> float:
     wish_s = max(health.habit.wish_s, hints.max_age_s, hints.ttl_s, hints.update_s)
-    return _interval_s(health, limits, pace, min(wish_s, limits.hint_max_s))
+    return min(wish_s, limits.hint_max_s)
 
 
 def _interval_s(
@@ -115,26 +119,39 @@ def _ceiling_s(habit: Habit, expected: float) -> float:
     return min(turned_s, habit.ceiling_s or math.inf)
 
 
-def delayed(
+def after_good(
     at: datetime,
-    wait_s: float,
     health: FeedHealth,
     limits: Limits,
     rng: random.Random,
+    *,
+    wait_s: float,
+    hints: Hints,
 ) -> datetime:
-    """Return when the feed is asked again: *wait_s* from *at*, with jitter.
+    """Return when a feed that has answered is asked again: about *wait_s* from *at*.
 
-    Not in the hours and days in which it says that it is not to be asked, unless they
-    end later than ``hint_max_s`` from *at*.
+    Never sooner than it wishes, nor in the hours and days in which it says that it is
+    not to be asked, unless they end later than ``hint_max_s`` from *at*.
     """
-    moment = at + timedelta(seconds=wait_s * rng.uniform(1 - JITTER, 1 + JITTER))
     if limits.own_s:
-        return moment
+        return at + jittered(wait_s, rng, least_s=limits.min_s)
+    least_s = max(limits.min_s, _wish_s(health, limits, hints))
+    most_s = max(limits.max_s, least_s)
+    moment = at + jittered(wait_s, rng, least_s=least_s, most_s=most_s)
     latest = max(moment, at + timedelta(seconds=limits.hint_max_s))
     while moment < latest and _skipped(moment, health.habit):
         whole = moment.replace(minute=0, second=0, microsecond=0)
         moment = whole + timedelta(hours=1, seconds=rng.uniform(0, limits.min_s))
     return min(moment, latest)
+
+
+def jittered(
+    wait_s: float, rng: random.Random, *, least_s: float = 0.0, most_s: float = math.inf
+) -> timedelta:
+    """Return about *wait_s*, so that feeds of one interval are not asked at once."""
+    low_s = min(max(wait_s * (1 - JITTER), least_s), most_s)
+    high_s = max(min(wait_s * (1 + JITTER), most_s), low_s)
+    return timedelta(seconds=rng.uniform(low_s, high_s))
 
 
 def _skipped(moment: datetime, habit: Habit) -> bool:

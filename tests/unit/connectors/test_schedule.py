@@ -229,6 +229,18 @@ def test_jitter_spreads_feeds_of_one_interval(seed: int) -> None:
     assert all(abs(wait / usual - 1) <= JITTER + 1e-9 for wait in waits)
 
 
+@given(DAILY, st.floats(0, 1e5), st.integers(0, 2**32))
+def test_jitter_asks_neither_sooner_than_wished_nor_later_than_the_longest_interval(
+    daily: float, wish_s: float, seed: int
+) -> None:
+    look = Look("unmodified", NOW, NOW, hints=Hints(max_age_s=wish_s))
+    seen = after(feed(daily), look, LIMITS, random.Random(seed))
+    assert seen.next_poll is not None
+    wait_s = (seen.next_poll - NOW).total_seconds()
+    least_s = max(LIMITS.min_s, min(wish_s, LIMITS.hint_max_s))
+    assert least_s - 1e-3 <= wait_s <= LIMITS.max_s + 1e-3
+
+
 def test_settings_that_contradict_each_other_are_taken_in_order() -> None:
     odd = limits(Rss(interval_s=10.0, interval_min_s=60.0, interval_max_s=30.0))
     assert (odd.mean_s, odd.min_s, odd.max_s) == (60.0, 60.0, 60.0)
