@@ -411,3 +411,16 @@ def test_strangers_get_no_more_than_their_share(pauses: list[float]) -> None:
         at_s += pause_s
         passed += bucket.take(at_s)
     assert passed <= 5 + 2 * sum(pauses) + 1e-6
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_whatever_a_feed_names_as_its_hub_harms_nobody(topic: str, hub: str) -> None:
+    settings = Settings(rss=Rss(websub_callback="https://wire.example/websub"))
+    hubs = Hubs(
+        settings, HttpClient(settings.http), Reader("", Hub.__new__(Hub)).deliver
+    )
+    for one in (topic, f"http://{topic}"):
+        hubs.offer("paper", one, f"https://{hub}")
+    assert hubs.until("paper") is None
+    hubs.drop("paper")
+    assert hubs.subscription("paper") == ("", "")
