@@ -32,14 +32,17 @@ class PrivateHosts:
         for pattern in patterns:
             if match := _PATTERN.fullmatch(pattern.strip().lower()):
                 host, port, bare = match.groups("")
-                self._hosts.add(((bare or host).strip("[]").rstrip("."), port))
+                name = (bare or host).strip("[]").rstrip(".")
+                self._hosts.add((name, port))
+        self._hosts.discard(("", ""))
 
     def holds(self, host: str, port: int) -> bool:
         """Return whether *host* (an IPv6 address without brackets) may be private."""
         if not self._hosts:
             return False
         name = host.lower().rstrip(".")
-        labels = [] if ":" in name else name.split(".")
+        is_address = ":" in name or name[-1:].isdecimal()
+        labels = [] if is_address else name.split(".")
         names = [name]
         names += ["*." + ".".join(labels[at:]) for at in range(1, len(labels))]
         return any((one, p) in self._hosts for one in names for p in ("", str(port)))

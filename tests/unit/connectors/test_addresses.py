@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.addresses import is_public
+from connectors.addresses import PrivateHosts, is_public
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,30 @@ def test_no_spelling_of_a_private_address_is_public(address: object) -> None:
     assert not is_public(f"::ffff:{address}")
     assert not is_public(f"64:ff9b::{embedded >> 16:x}:{embedded & 0xFFFF:x}")
     assert not is_public(f"2002:{embedded >> 16:x}:{embedded & 0xFFFF:x}::1")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host", "port", "held"),
+    [
+        ("intranet.example", "intranet.example", 443, True),
+        ("Intranet.Example", "INTRANET.example.", 80, True),
+        ("intranet.example", "a.intranet.example", 80, False),
+        ("*.intranet.example", "a.b.intranet.example", 80, True),
+        ("*.intranet.example", "intranet.example", 80, False),
+        ("*.example", "evil-example", 80, False),
+        ("10.0.0.5:8080", "10.0.0.5", 8080, True),
+        ("10.0.0.5:8080", "10.0.0.5", 80, False),
+        ("10.0.0.5", "10.0.0.55", 80, False),
+        ("*.0.0.5", "10.0.0.5", 80, False),
+        ("::1", "::1", 80, True),
+        ("[::1]:8080", "::1", 8080, True),
+        ("[::1]:8080", "::1", 80, False),
+        ("", "", 80, False),
+        ("*", "anything.example", 80, False),
+    ],
+)
+def test_private_hosts_are_told_by_name_pattern_and_port(
+    pattern: str, host: str, port: int, *, held: bool
+) -> None:
+    assert PrivateHosts([pattern]).holds(host, port) is held
+    assert not PrivateHosts([]).holds(host, port)

@@ -429,3 +429,27 @@ def test_a_secret_comes_from_one_place() -> None:
 def test_a_secrets_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="none cannot be read: No such file"):
         load(environ={"WIREWATCH_KAFKA_PASSWORD_FILE": str(tmp_path / "none")})
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ('contact = "a\\nX-Evil: 1"', "http.contact must be printable"),
+        ('user_agent = "wïrewatch"', "http.user_agent must be printable"),
+        ('allow_private = ["http://intranet/"]', "http.allow_private takes hosts"),
+        ('allow_private = ["10.0.0.0/8"]', "http.allow_private takes hosts"),
+        ('allow_private = ["*"]', "http.allow_private takes hosts"),
+        ('allow_private = ["a.*.example"]', "http.allow_private takes hosts"),
+    ],
+)
+def test_what_cannot_be_sent_or_matched_is_refused(
+    write: Write, toml: str, said: str
+) -> None:
+    assert said in refusal(write(f"[http]\n{toml}\n"))
+
+
+def test_private_hosts_are_names_addresses_and_patterns(write: Write) -> None:
+    hosts = ("localhost", "*.sim.localhost", "10.0.0.5:8080", "::1", "[::1]:80")
+    assert load(write(f"[http]\nallow_private = {[*hosts]}\n"), environ={}).http == (
+        module.Http(allow_private=hosts)
+    )
