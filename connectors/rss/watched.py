@@ -92,6 +92,8 @@ class Watched:
         self.feed, self.paused, self.leaving = after
         if before[0].url != rolled.feed.url:
             self.health = elsewhere(self.health, rolled.feed.url, now)
+        if before[0].interval_s != rolled.feed.interval_s:
+            self.health = msgspec.structs.replace(self.health, next_poll=None)
         if before[1] != rolled.paused:
             state: Literal["paused", "waiting"] = (
                 "paused" if rolled.paused else "waiting"
