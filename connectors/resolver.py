@@ -181,5 +181,9 @@ class DaemonResolver(AbstractResolver):
         thread = threading.Thread(
             target=look_up, name=f"resolve {name[:40]}", daemon=True
         )
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            self._room.release()
+            raise socket.gaierror(socket.EAI_AGAIN, "no thread can start") from None
         return await found

@@ -46,7 +46,8 @@ _WWW = re.compile(r"www\d?\.(?=[^.]+\.)")
 def public_url(url: str) -> str:
     """Return *url* fit for a log, a record or an error: no user, password or token."""
     parts = _split(url)
-    if parts is None:
+    # Without a port that is one it is a password with a slash in it that follows.
+    if parts is None or not _has_port(parts):
         return f"(an address of {len(url)} characters that cannot be read)"
     host = parts.netloc.rpartition("@")[2]
     query = "&".join(_veiled(pair) for pair in parts.query.split("&"))
@@ -141,6 +142,15 @@ def _split(url: str) -> SplitResult | None:
         return urlsplit(url)
     except ValueError:
         return None
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Whether what follows the host, if anything does, is a port."""
+    try:
+        parts.port  # noqa: B018 - reading it is what raises
+    except ValueError:
+        return False
+    return True
 
 
 def _hostname(parts: SplitResult) -> str:

@@ -564,6 +564,10 @@ async def test_endless_headers_and_bodies_are_cut_off(
     ("head", "drop"),
     [
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+            b"zz\r\n" * 10_000,
+        ),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"y" * 65_536),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",

@@ -128,3 +128,19 @@ def test_no_secret_of_a_url_survives(secret: str) -> None:
 )
 def test_the_publisher_is_who_registered_the_domain(url: str, domain: str) -> None:
     assert registrable_domain(url) == domain
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:ses/ame@paper.example/",
+        "http://me:ses#ame@paper.example/",
+        "http://me:ses?ame@paper.example/",
+        "http://me:ses ame@paper.example/",
+        "http://me:sesame@[bad/",
+    ],
+)
+def test_a_password_with_a_slash_in_it_is_not_taken_for_a_port_and_path(
+    url: str,
+) -> None:
+    assert "ses" not in public_url(url)
