@@ -61,8 +61,10 @@ from streams.text import fingerprint
 
 #: What one document may take to parse; 1 MB of hostile markup takes some seconds.
 PARSE_TIMEOUT_S = 20.0
-#: Feeds that are overdue at the start are asked so many a second, the liveliest first.
+#: Feeds that are overdue at the start are asked so many a second, the liveliest first;
+#: or faster, so that all of them come up within so long.
 OVERDUE_PER_S = 50.0
+OVERDUE_MAX_S = 60.0
 #: Where a host asks for a pause without saying how long, and at most.
 HOST_PAUSE_S = 60.0
 HOST_PAUSE_MAX_S = 3_600.0
@@ -270,8 +272,9 @@ class RssConnector:
                 self._agenda.drop(one.ident)
             elif wait_s:
                 self._put(one, mono_s + wait_s)
+        step_s = min(1 / OVERDUE_PER_S, OVERDUE_MAX_S / max(len(overdue), 1))
         for place, one in enumerate(overdue):
-            self._put(one, mono_s + place / OVERDUE_PER_S)
+            self._put(one, mono_s + place * step_s)
 
     def _put(self, one: Watched, due_s: float) -> None:
         one.due_s = due_s
