@@ -178,7 +178,7 @@ new, at one interval for all it would have been {result.news.at_one_interval:.0%
 their feed, {it.overwritten:,} edited again or taken back before the next, {it.missed:,} \
 had left it, {it.missed_counted:,} of these in feeds whose every gap was counted
   gaps: {it.gaps:,}, of which the connector counted {it.gaps_found:,}; it counted \
-{it.gaps_counted - it.gaps_found:,} that were none
+{it.gaps_counted - it.gaps_found:,} that were none ({it.alike:,} could not be told from one)
   withdrawn {it.withdrawals:,}; shown only to a process that was ended {len(it.died):,}, at \
 most {max(it.died, default=0.0) * DAY_S / plan.speed:.1f} s before (not virtual)
   lost {len(it.lost)}, twice {len(it.twice)}, invented {len(it.invented)}"""
@@ -196,7 +196,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--mode", choices=["embedded", "servers"], default="embedded")
     parser.add_argument(
-        "--interval", type=float, default=3_600.0, help="virtual seconds"
+        "--interval", type=float, default=7_200.0, help="virtual seconds"
     )
     parser.add_argument(
         "--keep", type=Path, help="folder for the truth and the log lines"

@@ -58,6 +58,9 @@ class Verdict:
     gaps: int = 0
     gaps_counted: int = 0
     gaps_found: int = 0
+    #: Polls that had nothing in common with the one before, and yet nothing was missed:
+    #: whoever does not know the feed cannot tell them from gaps.
+    alike: int = 0
     lost: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     #: Nobody ever showed it.
@@ -119,15 +122,16 @@ class _History:
         self.withdrawn: set[int] = set()
         self.vanished: set[int] = set()
         self.last = days[-1] if days else -math.inf
-        self.gaps = 0
+        self.gaps = self.alike = 0
         newest = -1
         for day in days:
             shown = set(world.shown(feed, day))
             numbers = {one.number for one in shown}
             if feed.complete:
                 self.vanished |= self.numbers - numbers
-            elif numbers and 0 <= newest < min(numbers) - 1:
-                self.gaps += 1
+            elif numbers and newest >= 0:
+                self.gaps += newest < min(numbers) - 1
+                self.alike += newest == min(numbers) - 1
             newest = max({newest} | numbers)
             left = next(
                 (end - day for since, end in spans if since <= day <= end), None
@@ -171,6 +175,7 @@ def _judge_feed(
     _unseen(history, verdict, published - seen, counted)
     _withdrawals(history, verdict, arrived.withdrawn[feed.number])
     verdict.gaps += history.gaps
+    verdict.alike += history.alike
     verdict.gaps_counted += counted
     verdict.gaps_found += min(history.gaps, counted)
 
