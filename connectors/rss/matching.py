@@ -58,6 +58,7 @@ class Recollection:
         self.present = present
         self._keys = {trace.key for trace in present}
         self._guids = {trace.guid for trace in present}
+        self._taken_back = {one.guid for one in present if one.has(WITHDRAWN)}
         self._links = {trace.link for trace in present}
         self._by_key = {trace.key: trace for trace in memory.traces}
         self._by_guid = _grouped(memory.traces, lambda trace: trace.guid)
@@ -88,7 +89,7 @@ class Recollection:
         if before is None and tail_digest(trace, habits) in self.memory.tail:
             return Match(trace, None, flags, "tail")
         found = self._predecessor(trace._replace(flags=trace.flags | flags))
-        if before is not None and before.enclosures == trace.enclosures:
+        if before is not None:
             return found._replace(known="loose")
         return found
 
@@ -138,7 +139,11 @@ class Recollection:
 
     def _others(self, traces: Iterable[Trace]) -> list[Trace]:
         """Return those of *traces* that are not in the document as they were."""
-        return [one for one in traces if one.key not in self._keys]
+        return [
+            one
+            for one in traces
+            if one.key not in self._keys and one.guid not in self._taken_back
+        ]
 
     def twin(self, trace: Trace) -> Trace | None:
         """Return what is surely the same entry, whatever its guid: for evidence."""

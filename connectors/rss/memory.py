@@ -72,7 +72,7 @@ class Trace(NamedTuple):
     @property
     def key(self) -> bytes:
         """What tells this version of this entry from all others."""
-        return self.guid + self.link + self.title + self.text
+        return b"".join(self[:5])
 
     @property
     def content(self) -> bytes:

@@ -248,11 +248,7 @@ def _followed(trace: Trace, before: Trace) -> Trace:
     kept = before.flags & (NO_GUID | NO_LINK)
     if trace.content == before.content:
         kept |= before.flags & NO_TEXT
-    after = trace._replace(
-        enclosures=trace.enclosures if any(trace.enclosures) else before.enclosures,
-        flags=trace.flags | kept,
-    )
-    return after.after(before)
+    return trace._replace(flags=trace.flags | kept).after(before)
 
 
 def _vanished(
