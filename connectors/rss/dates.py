@@ -48,8 +48,25 @@ _OTHERS = (
     "ноя листоп ліст نوفمبر تشرين_الثاني نوامبر नव নভে",
     "дек гру сне ديسمبر كانون_الأول دسامبر दिस ডিসে",
 )
-_ZONES = {"gmt": 0, "utc": 0, "ut": 0, "z": 0, "msk": 3, "мск": 3, "cet": 1, "cest": 2}
-_ZONES |= {"wat": 1, "cat": 2, "eat": 3, "sast": 2, "wib": 7}
+#: Zones that feedparser does not know and takes for UTC; hours east.
+_ZONES = {
+    "wat": 1,
+    "cat": 2,
+    "eat": 3,
+    "sast": 2,
+    "cet": 1,
+    "cest": 2,
+    "eet": 2,
+    "eest": 3,
+    "msk": 3,
+    "мск": 3,
+    "trt": 3,
+    "pkt": 5,
+    "wib": 7,
+    "hkt": 8,
+    "jst": 9,
+    "kst": 9,
+}
 
 _TIME = re.compile(r"\b(\d{1,2})[:h](\d{2})(?:[:m.](\d{2}))?(?:[.,]\d+)?\s*([ap]m\b)?")
 _ZONE = re.compile(r"(?:gmt|utc)?\s*([+-])(\d{2}):?(\d{2})\b")
@@ -86,6 +103,11 @@ def read(text: str) -> datetime | None:
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def has_zone(text: str) -> bool:
+    """Whether *text* ends in a zone that only :func:`read` knows."""
+    return text[-10:].casefold().rpartition(" ")[2].strip("()") in _ZONES
 
 
 def _plain(text: str) -> str:

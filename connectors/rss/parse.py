@@ -251,13 +251,15 @@ def _reduced(detail: Mapping[str, Any]) -> str:
 def _moment(entry: Mapping[str, Any], name: str) -> datetime | None:
     # Not entry.get: feedparser answers with another date, and warns.
     said = dict(entry)
+    claim = said.get(name)
+    if isinstance(claim, str) and dates.has_zone(claim):
+        return dates.read(claim)
     value = said.get(f"{name}_parsed")
     if isinstance(value, time.struct_time):
         try:
             return datetime.fromtimestamp(calendar.timegm(value), UTC)
         except (ValueError, OverflowError, OSError):
             return None
-    claim = said.get(name)
     return dates.read(claim) if isinstance(claim, str) else None
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import xml.sax
 import xml.sax.handler
 import xml.sax.xmlreader
@@ -57,6 +58,13 @@ _DECLARED = re.compile(
     r"""<!ENTITY\s{1,100}([\w.-]{1,100})\s{1,100}(?:"([^"<&%]{0,1000}|&\#\w{1,8};)"|'([^'<&%]{0,1000}|&\#\w{1,8};)')\s{0,100}>"""
 )
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][\w.-]{0,100});")
+_AMPERSAND = re.compile(
+    r"""(?P<whole><!\[CDATA\[.*?(?:\]\]>|\Z)|&(?:amp|lt|gt|quot|apos);)
+        |&\#(?:(?P<hex>[xX])(?=[\da-fA-F]+;)|(?=\d+;))(?P<number>[\da-fA-F]{1,20});
+        |&""",
+    re.DOTALL | re.VERBOSE,
+)
+_SPACES = frozenset(map(ord, "\t\n\r"))
 #: What an XML parser says at the end of a document that is not over.
 _CUT_OFF = frozenset(
     {
@@ -123,6 +131,10 @@ def read(text: str, *, language: str = "", url: str = "") -> Elements:
     fault = _parse(strict, text)
     if fault is None or fault in _CUT_OFF:
         return strict.elements(cut_off=fault is not None)
+    mended = _mended(text)
+    if mended != text:
+        # Most of what is not well-formed is not in any other way.
+        return read(mended, language=language, url=url)
     loose = _Loose("", language or None, "utf-8", {})
     loose.document_url = url
     loose.feed(text)
@@ -184,6 +196,25 @@ def _without_doctype(text: str) -> tuple[str, dict[str, str]]:
         for name, first, second in _DECLARED.findall(text, start.end(), end.start())
     }
     return text[: start.start()] + text[end.end() :], entities
+
+
+def _mended(text: str) -> str:
+    """Return *text* with ampersands that begin no reference escaped; idempotent."""
+
+    def one(match: re.Match[str]) -> str:
+        if match["number"]:
+            base = 16 if match["hex"] else 10
+            return match[0] if _is_xml(int(match["number"], base)) else ""
+        return match[0] if match["whole"] else "&amp;"
+
+    return _AMPERSAND.sub(one, text)
+
+
+def _is_xml(number: int) -> bool:
+    """Whether XML allows the character of this *number* (XML 1.0 section 2.2)."""
+    return number <= sys.maxunicode and (
+        number in _SPACES or (number >= ord(" ") and not _NOT_XML.match(chr(number)))
+    )
 
 
 def _parse(handler: _Strict, text: str) -> str | None:

@@ -259,6 +259,15 @@ def test_broken_feeds_are_read_all_the_same(body: bytes) -> None:
     assert parse(body).entries[0].title.strip() == "good"
 
 
+def test_an_ampersand_that_nobody_escaped_is_one() -> None:
+    entry = item(
+        "<title>AT&T & co &foo; &eacute;</title><link>/a?b=1&c=2&lt=3</link>"
+        "<description><![CDATA[<p>R&D &amp; x</p>]]></description>"
+    )
+    assert entry.title == "AT&T & co &foo; é"
+    assert (entry.link, entry.text) == ("/a?b=1&c=2&lt=3", "R&D & x")
+
+
 def test_an_entity_that_the_document_declares_is_replaced() -> None:
     body = b'<!DOCTYPE rss [<!ENTITY who "Amina">\n<!ENTITY e "&#233;">]>' + rss(
         "<item><title>&who; &e;t&eacute; &amp;lt;</title></item>"
@@ -383,6 +392,9 @@ def test_html_and_script_in_every_field_are_taken_out(field: str, attack: str) -
         ("5 Nuwamba 2026", "2026-11-05T00:00:00"),
         ("1er août 2026", "2026-08-01T00:00:00"),
         ("November 5th, 2026 3:04 pm", "2026-11-05T15:04:00"),
+        ("Thu, 05 Nov 2026 10:20:30 WAT", "2026-11-05T09:20:30"),
+        ("Thu, 05 Nov 2026 10:20:30 CET", "2026-11-05T09:20:30"),
+        ("Thu, 05 Nov 2026 10:20:30 EST", "2026-11-05T15:20:30"),
         ("05/11/2026 10:20", "2026-11-05T10:20:00"),
         ("2026-11-05 10:20:30", "2026-11-05T10:20:30"),
     ],
