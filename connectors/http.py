@@ -21,7 +21,6 @@ from typing import NamedTuple, Self
 import aiohttp
 
 from aiohttp.abc import AbstractResolver
-from yarl import URL
 
 from connectors.addresses import PrivateHosts
 from connectors.decompression import ACCEPTED, BoundedBody
@@ -32,9 +31,10 @@ from connectors.failures import (
     fetch_error,
 )
 from connectors.headers import links, max_age_s, retry_after_s
+from connectors.redirects import REDIRECTS, Way
 from connectors.resolver import DaemonResolver
 from connectors.sockets import AddressRefusedError, Sockets
-from connectors.urls import public_url, secrets_of
+from connectors.urls import public_url
 from streams import clock
 from streams.settings import Http
 
@@ -47,7 +47,6 @@ __all__ = [
     "NotModified",
 ]
 
-REDIRECTS_MAX = 10
 #: Connections at once, if the caller does not say how many.
 PARALLEL = 100
 #: A host that does not take the connection by then is taken for absent.
@@ -63,11 +62,6 @@ OPEN_MAX = 256
 VALIDATOR_MAX = 1_024
 
 _NOT_MODIFIED = 304
-_PERMANENT = frozenset({301, 308})
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-#: Those that a request with a body may follow with its body.
-_SAME_METHOD = frozenset({307, 308})
-_COOKIES = frozenset({"set-cookie", "set-cookie2"})
 _UNASKABLE = "not an address that can be asked"
 
 
@@ -160,16 +154,16 @@ class HttpClient:
         """
         sent = {"If-None-Match": etag, "If-Modified-Since": last_modified}
         return await self._ask(
-            _Way(url), {name: value for name, value in sent.items() if value}
+            Way(url), {name: value for name, value in sent.items() if value}
         )
 
     async def post(self, url: str, form: Mapping[str, str]) -> Document:
         """Return what *url* answers to *form*; raises as :meth:`get` does."""
-        answer = await self._ask(_Way(url, form), {})
+        answer = await self._ask(Way(url, form), {})
         assert isinstance(answer, Document), "a 304 that was not asked for is a failure"
         return answer
 
-    async def _ask(self, way: _Way, headers: dict[str, str]) -> NotModified | Document:
+    async def _ask(self, way: Way, headers: dict[str, str]) -> NotModified | Document:
         timeout_s = self._settings.timeout_s
         async with self._room:
             try:
@@ -189,7 +183,7 @@ class HttpClient:
                 raise way.failed("forbidden", _UNASKABLE) from None
 
     async def _follow(
-        self, way: _Way, headers: dict[str, str], limit: asyncio.Timeout
+        self, way: Way, headers: dict[str, str], limit: asyncio.Timeout
     ) -> NotModified | Document:
         way.start(self._private)
         while True:
@@ -202,14 +196,14 @@ class HttpClient:
                 data=way.form,
                 allow_redirects=False,
             ) as answer:
-                if answer.status not in _REDIRECTS:
+                if answer.status not in REDIRECTS:
                     return await self._read(answer, way, headers, limit)
                 way.turn(answer.status, answer.headers.get("Location", ""))
 
     async def _read(
         self,
         answer: aiohttp.ClientResponse,
-        way: _Way,
+        way: Way,
         sent: dict[str, str],
         limit: asyncio.Timeout,
     ) -> NotModified | Document:
@@ -291,90 +285,6 @@ class HttpClient:
         )
 
 
-class _Way:
-    """From the address that was asked to the one that answers."""
-
-    def __init__(self, url: str, form: Mapping[str, str] | None = None) -> None:
-        self.url = url
-        self.form = form
-        self.private = False
-        self._seen: set[URL] = set()
-        self._permanent = True
-
-    def start(self, private: PrivateHosts) -> None:
-        """Judge the first address. Raises as :meth:`turn` does; ValueError too."""
-        self._allowed = private
-        self.at = URL(self.url)
-        self._enter()
-        self._began_private, self._began_safe = self.private, self.at.scheme == "https"
-
-    def turn(self, status: int, location: str) -> None:
-        """Go where a redirect leads. Raises FetchRefusedError; ValueError for no URL."""
-        if not location:
-            raise fetch_error(
-                "redirects",
-                f"the server answers {status}, and not where to",
-                status=status,
-            )
-        if self.form is not None and status not in _SAME_METHOD:
-            raise fetch_error(
-                "redirects", f"the server answers {status} to a form", status=status
-            )
-        if len(self._seen) > REDIRECTS_MAX:
-            raise fetch_error(
-                "redirects", f"more than {REDIRECTS_MAX} redirects", status=status
-            )
-        self._permanent = self._permanent and status in _PERMANENT
-        self.at = _next(self.at, location)
-        self._enter()
-
-    def moved_to(self) -> str:
-        """Return where permanent redirects alone led, if that may be remembered."""
-        new = str(self.at)
-        if len(self._seen) == 1 or not self._permanent or public_url(new) != new:
-            return ""
-        if self.private and not self._began_private:
-            return ""
-        if self._began_safe and self.at.scheme != "https":
-            return ""
-        return new
-
-    def kept(self, answer: aiohttp.ClientResponse) -> tuple[tuple[str, str], ...]:
-        """Return the header but for what is nobody else's business."""
-        secrets = secrets_of(self.url) | secrets_of(str(self.at))
-        return tuple(
-            (name, value)
-            for name, value in answer.headers.items()
-            if name.lower() not in _COOKIES
-            and not any(secret in value for secret in secrets)
-        )
-
-    def told(self, message: str) -> str:
-        """Return *message* with the address before it, and where that led."""
-        shown = public_url(self.url)
-        if len(self._seen) > 1:
-            return f"{shown}: it leads to {public_url(str(self.at))}: {message}"
-        return f"{shown}: {message}"
-
-    def failed(
-        self, kind: FailureKind, message: str
-    ) -> FetchFailedError | FetchRefusedError:
-        """Return the error for *message* about this way."""
-        return fetch_error(kind, self.told(message))
-
-    def _enter(self) -> None:
-        if self.at in self._seen:
-            raise fetch_error("redirects", "in a circle")
-        self._seen.add(self.at)
-        host = self.at.raw_host
-        if self.at.scheme not in {"http", "https"} or not host:
-            raise fetch_error(
-                "forbidden",
-                f"only http and https are followed, not {self.at.scheme[:20]!r}",
-            )
-        self.private = self._allowed.holds(host, self.at.port or 0)
-
-
 def _user_agent(settings: Http) -> str:
     """Return who we are, and where to complain (RFC 9110 section 10.1.5)."""
     contact = f" (+{settings.contact})" if settings.contact else ""
@@ -386,15 +296,6 @@ def _field(answer: aiohttp.ClientResponse, name: str) -> str:
     value = answer.headers.get(name, "")
     fit = value.isascii() and value.isprintable() and len(value) <= VALIDATOR_MAX
     return value if fit else ""
-
-
-def _next(at: URL, location: str) -> URL:
-    """Return where a redirect leads; credentials stay with their origin."""
-    target = at.join(URL(location)).with_fragment(None)
-    bare = target.user is None and target.password is None
-    if bare and at.user is not None and target.origin() == at.origin():
-        return target.with_user(at.user).with_password(at.password)
-    return target
 
 
 def _kind(status: int, *, asks_for_patience: bool) -> FailureKind:

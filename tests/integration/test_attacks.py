@@ -30,6 +30,7 @@ from connectors.failures import (
     FetchRefusedError,
 )
 from connectors.http import Document, HttpClient, NotModified
+from connectors.redirects import REDIRECTS_MAX
 from streams.settings import Http
 
 
@@ -502,7 +503,7 @@ async def test_endless_redirects_and_circles_end() -> None:
 
     async with serving(serve) as port:
         assert (await failure_of(port))[0] == "redirects"
-    assert next(counted) == module.REDIRECTS_MAX + 1
+    assert next(counted) == REDIRECTS_MAX + 1
     async with serving(moving(a="302 /b", b="302 /a")) as port:
         kind, message = await failure_of(port, "/a")
         assert kind == "redirects"
