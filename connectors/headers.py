@@ -16,7 +16,7 @@ from connectors.urls import joined, public_url
 
 
 #: Longer pleas for patience are taken for this one.
-RETRY_AFTER_MAX_S = 86_400.0
+RETRY_AFTER_MAX_S = 604_800.0
 #: RFC 9111 section 1.2.2: what is too large to be counted means for ever; a year is.
 AGE_MAX_S = 31_536_000.0
 #: Links that are looked at; the rest of the field is not.
