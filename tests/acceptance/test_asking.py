@@ -143,7 +143,7 @@ def test_an_unknown_id_is_a_line_and_code_1(filled: Wirewatch) -> None:
         (("search", "x"), 3),
         (("tail", "items", "--from", "yesterday"), 2),
         (("worker", "--stage", "nope"), 2),
-        (("connect", "rss"), 2),
+        (("connect", "radio"), 2),
         (("search", "attack", "-drill"), 2),
     ],
 )

@@ -111,6 +111,7 @@ def everything() -> str:
     delays = Tally((1, 10))
     delays.add(2.0)
     source = feed(looks={"new": 2, "failed": 1}, known=5, refusals={"oversize": 1})
+    source = source._replace(lateness_s=60.0)
     parts: dict[str, Any] = {"progress": {"dedupe": busy()}, "delays_s": delays}
     return scraped(watched(connectors=[Feeds(source)], **parts))
 
