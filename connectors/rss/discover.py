@@ -82,6 +82,7 @@ class Discoverer:
         self._pool = Pool(
             1,
             timeout_s=PARSE_TIMEOUT_S,
+            memory_max_bytes=settings.rss.parser_memory_mb * 1_000_000,
             name="discovery",
         )
 

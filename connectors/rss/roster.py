@@ -285,6 +285,6 @@ def _stamp(file: Path | None) -> _Stamp | None:
 
 
 def _but_feeds(settings: Settings, begun_with: Settings) -> Settings:
-    """Return what of *settings* is not followed; the data folder may be an option's."""
-    rss = msgspec.structs.replace(settings.rss, feeds=())
+    """Return what of *settings* is not followed; data folder and shard may be options'."""
+    rss = msgspec.structs.replace(settings.rss, feeds=(), shard=begun_with.rss.shard)
     return msgspec.structs.replace(settings, rss=rss, data=begun_with.data)
