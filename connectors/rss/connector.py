@@ -37,6 +37,7 @@ from connectors.rss.health import after, tidings
 from connectors.rss.healthbook import HealthBook
 from connectors.rss.look import Look
 from connectors.rss.poll import FAULTS, Found, Question, Reader, ask, failed
+from connectors.rss.reading import prepare
 from connectors.rss.recovery import CHECKPOINT_S, Kept, Ledger
 from connectors.rss.roster import Rolled, Roster
 from connectors.rss.schedule import limits, pace

@@ -166,6 +166,10 @@ def compare(
     )
 
 
+def prepare() -> None:
+    """Do nothing: a worker process that has this at hand has loaded the parsers."""
+
+
 def remembered(
     memory: bytes, items: Sequence[RawItem], *, delivered: bool = False
 ) -> bytes:
