@@ -173,6 +173,8 @@ class RssConnector:
                 parsers,
                 timeout_s=PARSE_TIMEOUT_S,
                 memory_max_bytes=settings.rss.parser_memory_mb * 1_000_000,
+                # Else the first answers wait for that, and die with us if we do.
+                initializer=prepare,
                 name="feeds",
             ) as pool,
         ):
