@@ -16,9 +16,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bench.internet import Poll, Said
-from bench.world import BEGIN, Feed, Shown, World
+from bench.world import BEGIN, Fault, Feed, Shown, World
 
 
+#: What goes wrong, and yet the feed is shown.
+SHOWING: frozenset[Fault] = frozenset({"", "moved", "found", "slow", "broken"})
 #: Feeds that are asked again at one interval.
 SAMPLE = 1_000
 
@@ -237,12 +239,20 @@ def news(world: World, polls: Iterable[Poll], *, ends: float) -> News:
     for number, days in answers.items():
         brought += _fresh(world, world.feed(number), days)
     asked = max(1, asked - len(answers))
-    each = max(1, round(asked / max(1, len(answers))))
-    step = (ends - BEGIN) / each
-    sample = sorted(answers)[:: 1 + len(answers) // SAMPLE]
-    regular = [BEGIN + step * turn for turn in range(each + 1)]
-    would = sum(_fresh(world, world.feed(number), regular) for number in sample)
-    return News(brought / asked, would / max(1, each * len(sample)))
+    each = max(1, round(asked / world.feeds))
+    regular = [BEGIN + (ends - BEGIN) / each * turn for turn in range(each + 1)]
+    sample = [world.feed(n) for n in range(0, world.feeds, 1 + world.feeds // SAMPLE)]
+    would = sum(
+        _fresh(world, feed, _answering(world, feed, regular)) for feed in sample
+    )
+    return News(brought / asked, would / (each * len(sample)))
+
+
+def _answering(world: World, feed: Feed, days: list[float]) -> list[float]:
+    """Return on which of *days* a look would have shown what the feed has."""
+    if feed.validators == "lying":
+        return days[:1]
+    return [day for day in days if world.fault(feed, day) in SHOWING]
 
 
 def _fresh(world: World, feed: Feed, days: list[float]) -> int:
