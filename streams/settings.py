@@ -172,7 +172,7 @@ class Rss(Section, frozen=True, kw_only=True):
     interval_min_s: Positive = 60.0
     interval_max_s: Positive = 3600.0
     #: A server's wish for fewer polls (ttl, max-age, skipHours) counts up to this.
-    hint_max_s: Positive = 3600.0
+    hint_max_s: Positive = 900.0
     #: Requests under way at once, over all hosts; one at a time per host.
     parallel: Annotated[int, Meta(ge=1)] = 64
     #: Between two requests to a host.
