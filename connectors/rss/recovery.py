@@ -343,7 +343,7 @@ class Ledger:
         """
         if not checkpoints:
             return await self._log.starts(RAW.name)
-        count = f"/{self._shard.count}"
+        count = f"/{self._shard.total}"
         at_risk = [
             checkpoint.ends
             for source, checkpoint in checkpoints.items()

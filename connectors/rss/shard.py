@@ -20,10 +20,10 @@ _WRITTEN = re.compile(r"([0-9]{1,6})/([0-9]{1,6})", re.ASCII)
 
 
 class Shard(NamedTuple):
-    """One of ``count`` equal shares, counted from 1; ``str()`` is what parse reads."""
+    """One of ``total`` equal shares, counted from 1; ``str()`` is what parse reads."""
 
     number: int = 1
-    count: int = 1
+    total: int = 1
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -31,20 +31,20 @@ class Shard(NamedTuple):
         if not text:
             return cls()
         found = _WRITTEN.fullmatch(text.strip())
-        number, count = map(int, found.groups()) if found else (0, 0)
-        if not 1 <= number <= count:
+        number, total = map(int, found.groups()) if found else (0, 0)
+        if not 1 <= number <= total:
             raise SettingsError(
                 f"rss.shard is {text!r}: it must be such as 2/8, the second of eight"
             )
-        return cls(number, count)
+        return cls(number, total)
 
     def holds(self, host: str) -> bool:
         """Whether the feeds of *host* are read here: all hosts of a domain are together."""
-        if self.count == 1:
+        if self.total == 1:
             return True
         name = f"[{host}]" if ":" in host else host
         domain = registrable_domain(f"//{name}")
-        return int(fingerprint(domain)[:16], 16) % self.count == self.number - 1
+        return int(fingerprint(domain)[:16], 16) % self.total == self.number - 1
 
     def __str__(self) -> str:
-        return f"{self.number}/{self.count}"
+        return f"{self.number}/{self.total}"
