@@ -34,7 +34,7 @@ from streams.settings import Rss
 
 
 NOW = datetime(2026, 11, 5, tzinfo=UTC)
-LIMITS = limits(Rss())
+LIMITS = limits(Rss(hint_max_s=3600.0))
 URL = "https://a.example/feed"
 KINDS = get_args(FailureKind)
 

@@ -30,7 +30,7 @@ from streams.settings import Rss
 
 
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)  # a Thursday
-LIMITS = limits(Rss())
+LIMITS = limits(Rss(hint_max_s=3600.0))
 DAILY = st.floats(0, 5_000)
 
 
