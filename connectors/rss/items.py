@@ -13,6 +13,7 @@ from connectors.identities import (
     GIVEN,
     content_scope,
     guid_identity,
+    guid_value,
     text_identity,
 )
 from connectors.rss.document import Entry, FeedDocument
@@ -126,24 +127,30 @@ def _undeleted(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     Of an entry and its withdrawal the later counts; an entry without a date that a
     document also withdraws is withdrawn (RFC 6721 section 3).
     """
-    told = {entry.guid: entry for entry in entries if entry.withdrawn}
-    if not told:
+    taken: dict[str, Entry] = {}
+    for entry in entries:
+        name = guid_value(entry.guid)
+        if entry.withdrawn and (name not in taken or _is_later(entry, taken[name])):
+            taken[name] = entry
+    if not taken:
         return tuple(entries)
+    named = [(entry, guid_value(entry.guid)) for entry in entries]
     restored = {
-        entry.guid
-        for entry in entries
-        if not entry.withdrawn and _is_later(entry, told.get(entry.guid))
+        name
+        for entry, name in named
+        if name in taken and not entry.withdrawn and _is_later(entry, taken[name])
     }
     return tuple(
         entry
-        for entry in entries
-        if entry.guid not in told or entry.withdrawn != (entry.guid in restored)
+        for entry, name in named
+        if name not in taken
+        or (name in restored and not entry.withdrawn)
+        or (name not in restored and entry is taken[name])
     )
 
 
-def _is_later(entry: Entry, withdrawal: Entry | None) -> bool:
-    written = entry.updated or entry.published
-    taken = withdrawal.updated if withdrawal else None
+def _is_later(entry: Entry, withdrawal: Entry) -> bool:
+    written, taken = entry.updated or entry.published, withdrawal.updated
     return bool(written and taken and written > taken)
 
 

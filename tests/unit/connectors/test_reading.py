@@ -516,6 +516,29 @@ def test_the_later_of_an_entry_and_its_tombstone_counts() -> None:
     assert item.state == "present"
 
 
+def test_an_entry_and_its_tombstone_meet_whatever_the_spelling_of_its_guid() -> None:
+    guid = "http://www.e.example/?utm_source=feed&p=1"
+    watch = Watch()
+    written = entry(1, guid="https://e.example/?p=1")
+    taken = Entry(guid=guid, updated=NOW, withdrawn=True)
+    watch.see([written])
+    assert [one.state for one in watch.see([written, taken]).items] == ["withdrawn"]
+    assert watch.see([written, taken]).items == ()
+
+
+def test_of_several_tombstones_of_an_entry_the_latest_counts() -> None:
+    early, late = NOW - timedelta(hours=2), NOW - timedelta(hours=1)
+    between = entry(1, updated=NOW - timedelta(minutes=90))
+    taken = [
+        Entry(guid=between.guid, updated=at, withdrawn=True) for at in (late, early)
+    ]
+    watch = Watch()
+    watch.see([entry(1)])
+    for found in ([between, *taken], [*reversed(taken), between]):
+        (item,) = read(found, watch.memory).items
+        assert item.state == "withdrawn"
+
+
 # Gaps
 
 
