@@ -57,8 +57,6 @@ class FeedDocument(NamedTuple):
     topic: str = ""
     #: It holds all that there is: what is no longer in it was taken back (RFC 5005).
     complete: bool = False
-    #: Where it says that it lies from now on (``itunes:new-feed-url``).
-    moved_to: str = ""
     #: What the bounds of the parser kept out, in words.
     omitted: tuple[str, ...] = ()
 

@@ -103,9 +103,6 @@ def parse(
         hub=web(_rel(channel, "hub"), url),
         topic=web(_rel(channel, "self"), url),
         complete=bool(channel.get("complete")),
-        moved_to=web(
-            _text(channel.get("itunes_new-feed-url") or channel.get("newlocation")), url
-        ),
         omitted=read.omitted,
     )
 

@@ -142,7 +142,6 @@ class Reader:
                 withdrawn=sum(item.state == "withdrawn" for item in items),
                 gap=gap,
                 habits=reading.habits,
-                moved_to=document.moved_to or reading.moved_to,
                 title=reading.title,
             ),
             items=items,

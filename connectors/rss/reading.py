@@ -83,7 +83,6 @@ class Reading(NamedTuple):
     hints: Hints
     hub: str
     topic: str
-    moved_to: str
     title: str
 
 
@@ -161,7 +160,6 @@ def compare(
         hints=document.hints,
         hub=document.hub,
         topic=document.topic,
-        moved_to=document.moved_to,
         title=document.title,
     )
 

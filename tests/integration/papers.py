@@ -52,8 +52,8 @@ class Paper:
 
 
 @asynccontextmanager
-async def a_paper() -> AsyncIterator[Paper]:
-    paper = Paper()
+async def a_paper(paper: Paper | None = None) -> AsyncIterator[Paper]:
+    paper = paper or Paper()
     app = web.Application()
     app.router.add_get("/feed", paper.answer)
     async with TestServer(app) as server:
@@ -146,6 +146,7 @@ def connector_of(
     gap_s: float = 0.0,
     shard: str = "",
     parallel: int = 16,
+    parsers: int = 1,
     checkpoint_s: float = CHECKPOINT_S,
 ) -> RssConnector:
     """Return a connector of *feeds*."""
@@ -157,7 +158,7 @@ def connector_of(
             interval_max_s=interval_s,
             hint_max_s=interval_s,
             host_gap_s=gap_s,
-            parsers=1,
+            parsers=parsers,
             parallel=parallel,
             shard=shard,
             feeds=feeds,

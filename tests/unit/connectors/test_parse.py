@@ -166,13 +166,11 @@ def test_a_feed_says_how_often_it_wants_to_be_asked_and_where_its_hub_is() -> No
         "<sy:updateFrequency>4</sy:updateFrequency><fh:complete/>"
         "<skipHours><hour>0</hour><hour>23</hour><hour>24</hour><hour>x</hour></skipHours>"
         "<skipDays><day>Saturday</day><day>Sunday</day></skipDays>"
-        "<itunes:new-feed-url>https://new.example/feed</itunes:new-feed-url>"
     )
     names = (
         'xmlns:atom="http://www.w3.org/2005/Atom" '
         'xmlns:sy="http://purl.org/rss/1.0/modules/syndication/" '
-        'xmlns:fh="http://purl.org/syndication/history/1.0" '
-        'xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"'
+        'xmlns:fh="http://purl.org/syndication/history/1.0"'
     )
     document = parse(rss("", head, names))
     assert document.hints == Hints(
@@ -184,7 +182,6 @@ def test_a_feed_says_how_often_it_wants_to_be_asked_and_where_its_hub_is() -> No
     assert document.hub == "https://hub.example/"
     assert document.topic == document.address == "https://e.example/feed"
     assert document.complete
-    assert document.moved_to == "https://new.example/feed"
 
 
 RUSSIAN = "Взрыв прогремел в центре города, погибли семь человек"
