@@ -9,15 +9,18 @@ from pathlib import Path
 
 import msgspec
 import psutil
+import pytest
 
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from connectors.failures import FetchFailedError
 from connectors.http import Document, HttpClient, NotModified
 from connectors.rss.fulltext import Pages
 from connectors.rss.healthbook import HealthBook
 from connectors.rss.poll import Question, Reader, digest
 from connectors.rss.subscription import subscription
+from connectors.rss.watched import now_s
 from streams import clock
 from streams.events import feed_health
 from streams.pool import Pool
@@ -69,6 +72,13 @@ async def test_what_a_body_says_of_its_address_moves_no_feed() -> None:
     assert found.look.moved_to == ""
 
 
+async def test_an_answer_without_content_is_empty_and_no_empty_feed() -> None:
+    async with a_reader() as (reader, _):
+        with pytest.raises(FetchFailedError) as raised:
+            await reader.read(question(), document(b" \n"), clock.now())
+    assert raised.value.failure.kind == "empty"
+
+
 class Liar(Paper):
     """Says that nothing has changed to whoever shows a validator."""
 
@@ -111,3 +121,15 @@ async def test_the_pool_uses_as_many_processes_as_it_is_given(tmp_path: Path) ->
             )
             begun = {one.pid for one in here.children(recursive=True)} - before
     assert len(begun) >= 3
+
+
+async def test_one_process_polls_more_than_fifty_feeds_a_second(tmp_path: Path) -> None:
+    # 180,000 feeds an hour; python -m bench.feeds says how many it is on a machine.
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        feeds = [site.feed(f"f{n}", host=f"h{n}.localhost") for n in range(60)]
+        connector = connector_of(*feeds, log=log, interval_s=0.4)
+        async with running(connector):
+            await until(lambda: len(site.asked) == len(feeds))
+            began_s, before = now_s(), site.asked.total()
+            await until(lambda: site.asked.total() >= before + 200)
+        assert now_s() - began_s < 200 / 50

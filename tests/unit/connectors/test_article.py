@@ -8,6 +8,7 @@ import pytest
 
 from hypothesis import given
 from hypothesis import strategies as st
+from resiliparse.extract.html2text import extract_plain_text
 
 from connectors.rss.article import article, decoded, judged
 from tests.unit.connectors.newspages import (
@@ -20,6 +21,7 @@ from tests.unit.connectors.newspages import (
     SHAPES,
     STORIES,
     Story,
+    body_of,
     interleaved,
     paywall,
     wordpress,
@@ -47,6 +49,14 @@ def test_the_whole_article_is_found_and_little_else(
     assert "843 partners" not in text
     assert "Commentaire" not in text
     assert "prix du sucre flambe" not in text
+
+
+def test_where_resiliparse_finds_too_little_trafilatura_is_asked() -> None:
+    page = f"<h1>{MOPTI.title}</h1><div class='sidebar'>{body_of(MOPTI)}</div>"
+    quick = extract_plain_text(page, main_content=True)
+    assert MOPTI.paragraphs[0] not in quick
+    text = found(page, MOPTI)
+    assert all(paragraph in text for paragraph in MOPTI.paragraphs)
 
 
 def test_the_title_is_not_repeated_in_the_text() -> None:
