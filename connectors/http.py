@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -254,10 +255,11 @@ class HttpClient:
         assert end_s is not None, "it was given"
         received = 0
         limit.reschedule(min(end_s, grace_ends_s))
-        async for chunk in answer.content.iter_any():
-            body.feed(chunk)
-            received += len(chunk)
-            limit.reschedule(min(end_s, grace_ends_s + received / RATE_LEAST))
+        with _ending_with_its_connection(answer):
+            async for chunk in answer.content.iter_any():
+                body.feed(chunk)
+                received += len(chunk)
+                limit.reschedule(min(end_s, grace_ends_s + received / RATE_LEAST))
         return body.finish()
 
     def _session(self, *, private: bool, keep: bool) -> aiohttp.ClientSession:
@@ -283,6 +285,31 @@ class HttpClient:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_MAX_S),
             trust_env=False,
         )
+
+
+@contextmanager
+def _ending_with_its_connection(answer: aiohttp.ClientResponse) -> Iterator[None]:
+    """See to it that a body ends when its connection does.
+
+    The library closes the connection where a chunk is none, and does not tell who has
+    begun to read.
+    """
+
+    def end(_: object) -> None:
+        if not answer.content.is_eof() and answer.content.exception() is None:
+            answer.content.set_exception(aiohttp.ClientPayloadError())
+
+    protocol = answer.connection.protocol if answer.connection else None
+    closed = None if protocol is None else protocol.closed
+    if closed is None:
+        end(closed)
+        yield
+        return
+    closed.add_done_callback(end)
+    try:
+        yield
+    finally:
+        closed.remove_done_callback(end)
 
 
 def _user_agent(settings: Http) -> str:

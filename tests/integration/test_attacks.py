@@ -210,6 +210,27 @@ async def test_failures_are_graded(
     assert failure.retry_after_s == (120 if asked_for_patience else 0)
 
 
+async def test_a_chunk_that_is_none_ends_a_body_at_once() -> None:
+    hung_up = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        to.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        to.write(b"10000\r\n")
+        for _ in range(0x10):
+            to.write(bytes(0x1000))
+            await to.drain()
+            await asyncio.sleep(0.005)  # so that it is read before the rest is there
+        to.write(b"\r\nnone\r\n")
+        await reader.read()
+        hung_up.set()
+
+    async with serving(serve) as port, HttpClient(ALLOWED) as http:
+        failure = await failing(http, f"http://127.0.0.1:{port}/")
+        await hung_up.wait()
+    assert failure.kind == "connection"
+
+
 async def test_a_name_without_an_address_and_a_closed_port_are_told_apart() -> None:
     async with serving(saying()) as port:
         pass
