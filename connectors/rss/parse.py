@@ -229,7 +229,9 @@ def _body(entry: Mapping[str, Any]) -> str:
 
 
 def _detail(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return _map(holder.get(f"{name}_detail")) or {"value": holder.get(name)}
+    value, detail = holder.get(name), _map(holder.get(f"{name}_detail"))
+    # What is within, such as an image with a title, leaves its detail and no value.
+    return detail if detail.get("value") == value else {"value": value}
 
 
 def _plain(holder: Mapping[str, Any], name: str) -> str:

@@ -332,6 +332,12 @@ def test_links_of_rss_are_relative_to_the_site() -> None:
     assert (second.link, third.link, third.guid) == ("https://site.example/2", "", "/3")
 
 
+def test_the_title_of_an_entrys_picture_is_not_the_entrys() -> None:
+    title, picture = "<title>news</title>", "<image><title>picture</title></image>"
+    for inner in (title + picture, picture + title):
+        assert item(inner).title == entry(inner).title == "news"
+
+
 def test_an_entry_of_atom_without_an_author_has_the_feeds() -> None:
     who = "<author><name>{}</name></author>".format
     document = parse(atom(f"{who('F')}<entry/><entry>{who('E')}</entry>"))
