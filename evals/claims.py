@@ -3,7 +3,8 @@
 A test says in a comment, as an expression of Python, what feedparser gives for it. Nothing
 here runs that expression: it is taken apart into comparisons of a field with a literal,
 and those whose field we have too are checked against our entry. Texts are compared as a
-reader sees them, since we keep no markup and feedparser does.
+reader sees them, since we keep no markup and feedparser does. We keep no charset either:
+one that is claimed must give the text that we read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from connectors.markup import one_line, to_text
+from connectors.rss import charset
 from connectors.rss.document import Entry, FeedDocument
 
 
@@ -62,9 +64,13 @@ def claims_of(text: str) -> list[Claim]:
     return list(_claims(tree))
 
 
-def verdict(claim: Claim, document: FeedDocument) -> Verdict:
-    """Hold *claim* against *document*."""
+def verdict(
+    claim: Claim, document: FeedDocument, body: bytes = b"", content_type: str = ""
+) -> Verdict:
+    """Hold *claim* against *document*, which was read from *body*."""
     match claim.path:
+        case ("encoding",):
+            return _judge_charset(claim, body, content_type)
         case ("entries", "len"):
             count = len(document.entries)
             return Verdict(claim, count == claim.value, count)
@@ -81,14 +87,23 @@ def _claims(tree: ast.expr) -> Iterator[Claim]:
         case ast.BoolOp(op=ast.And(), values=parts):
             for part in parts:
                 yield from _claims(part)
-        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
-            path = _path(left)
+        case ast.Compare(left=left, ops=ops, comparators=[*between, right]):
+            if not all(isinstance(op, ast.Eq) for op in ops):
+                return
             try:
-                value = ast.literal_eval(right)
+                value = _literal(right)
             except ValueError:
                 return
-            if path is not None:
-                yield Claim(path, value)
+            for path in map(_path, [left, *between]):
+                if path is not None:
+                    yield Claim(path, value)
+
+
+def _literal(tree: ast.expr) -> object:
+    match tree:
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return f"{_literal(left)}{_literal(right)}"  # a long text on several lines
+    return ast.literal_eval(tree)
 
 
 def _path(tree: ast.expr) -> tuple[str | int, ...] | None:
@@ -120,6 +135,15 @@ def _judge(claim: Claim, ours_of: _Reader | None, ours: Any) -> Verdict:
     except IndexError:
         found = None
     return Verdict(claim, _alike(found, claim.value), found)
+
+
+def _judge_charset(claim: Claim, body: bytes, content_type: str) -> Verdict:
+    ours = charset.decode(body, content_type)
+    try:
+        theirs = body.decode(str(claim.value), "replace").lstrip("\ufeff")
+    except LookupError:
+        return Verdict(claim, None)
+    return Verdict(claim, ours == theirs, ours)
 
 
 def _alike(ours: object, theirs: object) -> bool:

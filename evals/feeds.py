@@ -71,6 +71,8 @@ class Outcome(NamedTuple):
     refusal: str
     seconds: float
     verdicts: tuple[Verdict, ...] = ()
+    #: The worker that read it died or was too slow.
+    broke: bool = False
 
 
 def cases(folder: Path) -> Iterator[Case]:
@@ -120,7 +122,8 @@ def read(case: Case) -> Outcome:
     except SourceError as error:
         return Outcome(case, None, str(error), time.perf_counter() - began)
     seconds = time.perf_counter() - began
-    verdicts = tuple(verdict(claim, document) for claim in claims_of(told))
+    served = (case.body, headers.get("content-type", ""))
+    verdicts = tuple(verdict(claim, document, *served) for claim in claims_of(told))
     return Outcome(case, document, "", seconds, verdicts)
 
 
@@ -135,7 +138,8 @@ async def run(folder: Path) -> list[Outcome]:
             try:
                 outcomes.append(await pool.run(read, case))
             except PoolCallError as error:
-                outcomes.append(Outcome(case, None, str(error), TIMEOUT_S))
+                broken = Outcome(case, None, str(error), TIMEOUT_S, broke=True)
+                outcomes.append(broken)
     return outcomes
 
 
@@ -160,6 +164,13 @@ def rows(outcomes: list[Outcome]) -> list[Row]:
     for outcome in outcomes:
         groups[outcome.case.corpus, outcome.case.kind].append(outcome)
     return [_row(corpus, kind, group) for (corpus, kind), group in groups.items()]
+
+
+def _by_corpus(outcomes: list[Outcome]) -> Iterator[tuple[str, list[Outcome]]]:
+    for corpus in ARCHIVES:
+        of = [one for one in outcomes if one.case.corpus == corpus]
+        if of:
+            yield f"all of {corpus}", of
 
 
 def _row(corpus: str, kind: str, group: list[Outcome]) -> Row:
@@ -219,7 +230,9 @@ def report(outcomes: list[Outcome]) -> dict[str, Any]:
         "documents": len(outcomes),
         "seconds": round(sum(one.seconds for one in outcomes), 2),
         "slowest": {"name": slowest.case.name, "seconds": round(slowest.seconds, 3)},
+        "broke": [one.case.name for one in outcomes if one.broke],
         "rows": [row._asdict() for row in rows(outcomes)],
+        "totals": [_row(name, "", of)._asdict() for name, of in _by_corpus(outcomes)],
         "refusals": refusals(outcomes),
         "differences": {field: len(found) for field, found in others.items()},
         "examples": {field: found[:EXAMPLES_MAX] for field, found in others.items()},
@@ -232,7 +245,7 @@ def show(found: dict[str, Any]) -> str:
     heads = ("corpus", "kind", "documents", "read", "entries", "all counted")
     for head in (*heads, "claims", "agree", "share", "no such field"):
         table.add_column(head, justify="left" if head in heads[:2] else "right")
-    for values in found["rows"]:
+    for values in (*found["rows"], *found["totals"]):
         row = Row(**values)
         share = f"{100 * row.agree / row.claims:.1f} %" if row.claims else ""
         figures = (row.documents, row.read, row.entries, row.counted)
@@ -245,7 +258,10 @@ def show(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Print the table; with ``--json FILE`` write everything there."""
+    """Print the table; with ``--json FILE`` write everything there.
+
+    Exits with 1 when a document broke the worker that read it.
+    """
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--json", type=Path, default=None)
@@ -257,6 +273,8 @@ def main() -> None:
     print(show(found))
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    if found["broke"]:
+        sys.exit("these broke their worker: " + ", ".join(found["broke"]))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,12 @@ def test_an_expression_is_taken_apart_and_never_run() -> None:
         Claim(("entries", "len"), 2),
     ]
     assert claims("entries[0].tags[1]['term'] == 'x'")[0].field == "entries.tags.term"
-    for hostile in ("__import__('os').system('x') == 0", "x for", "a < b", "f(1) == 2"):
+    assert claims("entries[0].id == entries[1].id == 'x ' + 'y'") == [
+        Claim(("entries", 0, "id"), "x y"),
+        Claim(("entries", 1, "id"), "x y"),
+    ]
+    call, compared = "__import__('os').system('x') == 0", "a < b == 2"
+    for hostile in (call, "x for", "a < b", compared, "f(1) == 2", "a == f() + 'x'"):
         assert claims(hostile) == []
     assert headers_of(TITLED) == {"content-location": "http://e.example/"}
 
@@ -48,15 +53,18 @@ def test_an_expression_is_taken_apart_and_never_run() -> None:
         ("entries[0]['tags'][0]['term'] == 'none'", False),
         ("len(entries) == 1", True),
         ("feed['cloud'] == 'x'", None),
-        ("encoding == 'utf-8'", None),
+        ("encoding == 'utf-8'", True),
+        ("encoding == 'utf-16'", False),
+        ("encoding == 'none'", None),
     ],
 )
 def test_a_claim_is_held_against_our_entry(
     expression: str, agrees: bool | None
 ) -> None:
-    document = parse(TITLED.encode(), url="http://e.example/")
+    body = TITLED.encode()
     (claim,) = claims(expression)
-    assert verdict(claim, document).agrees is agrees
+    found = verdict(claim, parse(body, url="http://e.example/"), body)
+    assert found.agrees is agrees
 
 
 def test_a_corpus_comes_out_as_a_table(tmp_path: Path) -> None:
@@ -72,6 +80,8 @@ def test_a_corpus_comes_out_as_a_table(tmp_path: Path) -> None:
     assert (first["kind"], first["read"], first["counted"]) == ("a", 1, 1)
     assert (first["claims"], first["agree"]) == (2, 1)
     assert (second["kind"], second["read"]) == ("rss, invalid", 0)
+    assert [total["documents"] for total in found["totals"]] == [1, 1]
+    assert found["broke"] == []
     assert found["differences"] == {"a: feed.title": 1}
     assert list(found["refusals"]) == [
         "w3c, rss, invalid: it is a web page, not a feed"
