@@ -125,11 +125,10 @@ class Pool:
         it takes longer than ``timeout_s`` or more than ``memory_max_bytes``, or its
         worker dies. Cancelling the caller ends the work.
         """
-        call = pickle.dumps((function, args, kwargs), pickle.HIGHEST_PROTOCOL)
         for crashes in range(1, CRASHES_MAX + 1):
             named = getattr(function, "__qualname__", repr(function))
             try:
-                reply = await self._ask(call)
+                reply = await self._ask((function, args, kwargs))
             except _WorkerDiedError as death:
                 _log.warning(
                     "pool.worker_died",
@@ -157,15 +156,17 @@ class Pool:
             return f"needs more memory than there is ({self._name})"
         return f"needs more than {self._memory_max_bytes:,} bytes ({self._name})"
 
-    async def _ask(self, call: bytes) -> _Reply:
-        worker = await self._slots.get()
-        kept: _Worker | None = None
+    async def _ask(self, call: tuple[object, ...]) -> _Reply:
+        worker = kept = await self._slots.get()
         try:
+            # Not before: what waits for its turn is held once.
+            pickled = pickle.dumps(call, pickle.HIGHEST_PROTOCOL)
+            kept = None
             if worker is None or worker.gone:
                 if worker is not None:
                     self._end(worker)
                 worker = await self._start()
-            reply = await worker.ask(call, self._timeout_s)
+            reply = await worker.ask(pickled, self._timeout_s)
             kept = None if reply.spent else worker
         except TimeoutError:
             raise PoolCallError(

@@ -67,12 +67,35 @@ def large(size: int) -> bytes:
     return b"x" * size
 
 
+class Noted:
+    """Notes in a list that it is pickled; comes out as 0."""
+
+    def __init__(self, notes: list[str]) -> None:
+        self._notes = notes
+
+    def __reduce__(self) -> tuple[type[int], tuple[()]]:
+        self._notes.append("pickled")
+        return int, ()
+
+
 async def test_a_call_returns_what_the_function_returns() -> None:
     async with Pool(2, timeout_s=10, name="test") as pool:
         results = await asyncio.gather(*(pool.run(double, n) for n in range(50)))
         assert results == [2 * n for n in range(50)]
         assert len(await pool.run(large, 20_000_000)) == 20_000_000
         assert len(await pool.run(bytes, b"y" * 20_000_000)) == 20_000_000
+
+
+async def test_what_waits_for_a_worker_is_held_once() -> None:
+    notes: list[str] = []
+    async with Pool(1, timeout_s=10, name="test") as pool:
+        first = asyncio.create_task(pool.run(time.sleep, 0.1))
+        second = asyncio.create_task(pool.run(repr, Noted(notes)))
+        await asyncio.sleep(0)
+        assert notes == []
+        await first
+        assert await second == "0"
+    assert notes == ["pickled"]
 
 
 async def test_what_the_function_raises_comes_back() -> None:
