@@ -94,25 +94,26 @@ def interval_s(health: FeedHealth, limits: Limits, hints: Hints = Hints()) -> fl
     if limits.own_s:
         return max(limits.own_s, limits.min_s)
     pace = limits.pace or limits.mean_s * math.sqrt(PRIOR_DAILY)
-    return _interval_s(health, limits, pace, _wish_s(health, limits, hints))
+    return _interval_s(health, limits, pace, hints)
 
 
 def _wish_s(health: FeedHealth, limits: Limits, hints: Hints) -> float:
+    """Return what the server wishes, as far as that costs no entries."""
     wish_s = max(health.habit.wish_s, hints.max_age_s, hints.ttl_s, hints.update_s)
-    return min(wish_s, limits.hint_max_s)
+    return min(wish_s, limits.hint_max_s, _ceiling_s(health))
 
 
-def _interval_s(
-    health: FeedHealth, limits: Limits, pace: float, wish_s: float
-) -> float:
+def _interval_s(health: FeedHealth, limits: Limits, pace: float, hints: Hints) -> float:
     expected = rate(health)
     best_s = pace / math.sqrt(expected) if expected > 0 else limits.max_s
-    ceiling_s = min(_ceiling_s(health.habit, expected), limits.max_s)
+    ceiling_s = min(_ceiling_s(health), limits.max_s)
+    wish_s = _wish_s(health, limits, hints)
     return max(min(best_s, ceiling_s), limits.min_s, wish_s)
 
 
-def _ceiling_s(habit: Habit, expected: float) -> float:
+def _ceiling_s(health: FeedHealth) -> float:
     """Return the interval above which entries would be missed."""
+    habit, expected = health.habit, rate(health)
     turned_s = math.inf
     if expected > 0 and habit.entries > 1:
         turned_s = TURNOVER * habit.entries / expected * DAY_S
@@ -169,14 +170,10 @@ def pace(healths: Iterable[FeedHealth], limits: Limits) -> float:
     least, most = 1e-3, limits.max_s * 1e3
     if not some:
         return limits.mean_s * math.sqrt(PRIOR_DAILY)
-    wanted = len(some) / limits.mean_s
+    wanted, wishes = len(some) / limits.mean_s, Hints()
     for _ in range(PACE_STEPS):
         middle = math.sqrt(least * most)
-        polls = sum(
-            1
-            / _interval_s(one, limits, middle, min(one.habit.wish_s, limits.hint_max_s))
-            for one in some
-        )
+        polls = sum(1 / _interval_s(one, limits, middle, wishes) for one in some)
         least, most = (middle, most) if polls > wanted else (least, middle)
     return most
 

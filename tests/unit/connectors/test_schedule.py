@@ -161,6 +161,18 @@ def test_an_interval_is_too_short_for_half_of_what_the_feed_holds_to_be_replaced
     assert interval_s(lively, wide) == pytest.approx(10 / 960 * DAY_S / 2)
 
 
+def test_what_a_server_wishes_costs_no_entries() -> None:
+    wish = Hints(update_s=HOUR_S)  # as WordPress says of every site
+    lively = feed(960.0, entries=10)  # replaced in a quarter of an hour
+    assert interval_s(lively, LIMITS, wish) == pytest.approx(10 / 960 * DAY_S / 2)
+    before = step(feed(24.0), NOW, new=1, hints=wish)
+    assert before.interval_s == HOUR_S
+    gap = step(before, NOW + timedelta(hours=1), new=1, gap=True, hints=wish)
+    assert gap.interval_s == HOUR_S / 2
+    assert gap.next_poll is not None
+    assert gap.next_poll <= NOW + timedelta(hours=1.5 + JITTER)
+
+
 def test_a_feed_that_wakes_up_is_noticed_within_a_few_polls() -> None:
     health = feed(0.2)
     at = NOW
