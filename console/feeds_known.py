@@ -132,7 +132,7 @@ def demand(feeds: Mapping[str, Known], asked: Iterable[str]) -> list[Known]:
         ident = name if name in feeds else by_address.get(canonical(name), "")
         if not ident:
             raise typer.BadParameter(
-                f"there is no feed {name!r}: {_alike(name, feeds)}"
+                f"there is no feed {public_url(name)!r}: {_alike(name, feeds)}"
             )
         found.append(feeds[ident])
     return found
