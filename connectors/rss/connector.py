@@ -10,9 +10,11 @@ import asyncio
 import hashlib
 import os
 import random
+import traceback
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -52,7 +54,7 @@ from connectors.rss.watched import (
 from connectors.rss.websub import Hubs
 from connectors.urls import host_of
 from streams import clock
-from streams.errors import TransientError
+from streams.errors import FatalError, TransientError
 from streams.log.face import Log
 from streams.pool import Pool
 from streams.records import FeedHealth
@@ -75,6 +77,10 @@ STATUSES_SHARE = 0.05
 PACE_S = 60.0
 #: What may be written at the end, within the 2 s that stopping takes.
 CLOSE_MAX_S = 1.0
+#: A feed at which we stumble is asked again after so long; so many in a row, with no
+#: other poll in between, are not about the feeds: the process ends.
+STUMBLED_S = 3_600.0
+STUMBLES_MAX = 20
 
 _log = structlog.get_logger()
 
@@ -113,6 +119,8 @@ class RssConnector:
         self._statuses_good_s = 0.0
         self._limits = limits(settings.rss)
         self._rng = random.Random()  # noqa: S311 - spreads requests
+        #: Polls in a row that raised what nobody foresaw.
+        self._stumbles = 0
 
     def statuses(self) -> list[SourceStatus]:
         """Return how each feed does: of very many feeds as it was some seconds ago."""
@@ -134,20 +142,25 @@ class RssConnector:
         Raises FatalError if the log or the pool is broken, or another process has taken
         over the shard; SettingsError if two feeds of the file have one id.
         """
+        # What a long log takes to read holds up no end.
+        await until_stopped(stop, [self._open(stop)])
+        try:
+            if not stop.is_set():
+                await self._poll_all(stop)
+        finally:
+            await self._close()
+
+    async def _open(self, stop: asyncio.Event) -> None:
+        """Enter the feeds as they were left."""
         rolled = await self._first_list(stop)
         if rolled is None:
             return
         opening = partial(self._ledger.open, rolled)
         kept = await patiently(opening, stop, doing="reading the cursors")
-        if kept is None:
-            return
-        try:
-            loading = partial(self._book.load, rolled)
-            healths = await patiently(loading, stop, doing="reading how the feeds do")
-            if healths is not None:
-                await self._poll_all(stop, rolled, kept, healths)
-        finally:
-            await self._close()
+        loading = partial(self._book.load, rolled)
+        healths = await patiently(loading, stop, doing="reading how the feeds do")
+        if kept is not None and healths is not None:
+            self._join(rolled, kept, healths)
 
     async def _first_list(self, stop: asyncio.Event) -> dict[str, Rolled] | None:
         """Return the feeds once there are any; None when *stop* is set before."""
@@ -157,13 +170,7 @@ class RssConnector:
             rolled = await self._roster.changed(stop)
         return None if rolled is None else held
 
-    async def _poll_all(
-        self,
-        stop: asyncio.Event,
-        rolled: Mapping[str, Rolled],
-        kept: Mapping[str, Kept],
-        healths: Mapping[str, FeedHealth],
-    ) -> None:
+    async def _poll_all(self, stop: asyncio.Event) -> None:
         settings = self._settings
         parsers = settings.rss.parsers or max(1, (os.cpu_count() or 1) // 2)
         self._stop = stop
@@ -181,7 +188,6 @@ class RssConnector:
             self._http = http
             self._reader = Reader(pool, Pages(http, pool, settings))
             self._hubs = Hubs(settings, http, self.deliver)
-            self._join(rolled, kept, healths)
             for one in self._watched.values():
                 if one.health.hub and not one.paused:
                     self._hubs.offer(one.ident, one.health.topic, one.health.hub)
@@ -224,10 +230,8 @@ class RssConnector:
 
     async def _take_up(self, rolled: Mapping[str, Rolled]) -> bool:
         """Become what the list says: some feeds join, leave or change."""
+        kept, healths = await self._recalled(rolled)
         joining = {i: one for i, one in rolled.items() if i not in self._watched}
-        if joining:
-            kept = await self._ledger.kept(joining)
-            healths = await self._book.load(joining)
         leaving = [ident for ident in self._watched if ident not in rolled]
         for ident in leaving:
             self._leave(self._watched[ident])
@@ -240,8 +244,7 @@ class RssConnector:
         for one in changed:
             self._book.note(one.health)
         self._schedule(changed)
-        if joining:
-            self._join(joining, kept, healths)
+        self._join(joining, kept, healths)
         self._watched = {i: self._watched[i] for i in rolled} | self._watched
         _log.info(
             "rss.list_taken_up",
@@ -251,6 +254,20 @@ class RssConnector:
             changed=len(changed),
         )
         return True
+
+    async def _recalled(
+        self, rolled: Mapping[str, Rolled]
+    ) -> tuple[dict[str, Kept], dict[str, FeedHealth]]:
+        """Return what is known of those of *rolled* that are not watched."""
+        kept: dict[str, Kept] = {}
+        healths: dict[str, FeedHealth] = {}
+        recalled: set[str] = set()
+        # Meanwhile the last poll of one that left may end: what it stored counts too.
+        while joining := rolled.keys() - self._watched.keys() - recalled:
+            kept |= await self._ledger.kept(joining)
+            healths |= await self._book.load(joining)
+            recalled |= joining
+        return kept, healths
 
     def _join(
         self,
@@ -333,17 +350,49 @@ class RssConnector:
                 one = await self._next()
             async with self._only(one):
                 await self._poll(one)
+                self._stumbles = 0
 
     @asynccontextmanager
     async def _only(self, one: Watched) -> AsyncIterator[None]:
-        """One at a time reads a feed: a poll, or what a hub delivers."""
+        """One at a time reads a feed: a poll, or what a hub delivers.
+
+        What it raises, unless that is fatal, is a fault of ours, and costs this feed.
+        """
         lock = self._alone.setdefault(one.ident, asyncio.Lock())
         async with lock:
             try:
                 yield
+            except FatalError:
+                raise
+            except Exception as error:  # noqa: BLE001 - else one feed would stop them all
+                self._stumble(one, error)
             finally:
-                if one.leaving:
-                    self._watched.pop(one.ident, None)
+                # Another of its name may have joined meanwhile.
+                if one.leaving and self._watched.get(one.ident) is one:
+                    del self._watched[one.ident]
+
+    def _stumble(self, one: Watched, error: Exception) -> None:
+        """Put a feed aside for a while, and say so; raise *error* if all are like it."""
+        self._stumbles += 1
+        if self._stumbles >= STUMBLES_MAX:
+            raise error
+        name = type(error).__name__
+        # What the error says may hold the feed's password.
+        at = "".join(traceback.format_tb(error.__traceback__))
+        _log.error("rss.stumbled", source=one.ident, error=name, at=at)
+        now, later = clock.now(), timedelta(seconds=STUMBLED_S)
+        one.state = "failing"
+        one.health = msgspec.structs.replace(
+            one.health,
+            state="failing",
+            because=f"a fault of ours: {name}; the line rss.stumbled says where",
+            failure="parser",
+            next_poll=now + later,
+            updated=now,
+        )
+        self._book.note(one.health)
+        if not (one.leaving or one.paused):
+            self._put(one, now_s() + STUMBLED_S)
 
     async def _poll(self, one: Watched) -> None:
         question = one.question(clock.now())

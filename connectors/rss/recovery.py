@@ -130,9 +130,11 @@ class Once:
 
     def __init__(self, log: Log, since: Mapping[int, int]) -> None:
         self._log = log
-        #: Below, nothing of this publish lies on ``items.raw``.
+        #: Below, nothing lies on ``items.raw`` that is in doubt and not in ``_found``.
         self._since = since
         self._is_in_doubt = False
+        #: Of the outputs in doubt, by number, those that were found there.
+        self._found: dict[int, Position] = {}
 
     @property
     def atomic(self) -> bool:
@@ -141,30 +143,33 @@ class Once:
 
     async def append(self, outputs: Sequence[Output]) -> list[Position]:
         """See :class:`streams.log.face.Log`; a repeat first looks what is there."""
-        stored = await self._stored(outputs) if self._is_in_doubt else {}
-        missing = [one for at, one in enumerate(outputs) if at not in stored]
+        if self._is_in_doubt:
+            await self._look_for(outputs)
+        missing = [one for at, one in enumerate(outputs) if at not in self._found]
         try:
             appended = iter(await self._log.append(missing))
         except TransientError:
             self._is_in_doubt = True
             raise
+        stored, self._found, self._is_in_doubt = self._found, {}, False
         return [
             stored[at] if at in stored else next(appended) for at in range(len(outputs))
         ]
 
-    async def _stored(self, outputs: Sequence[Output]) -> dict[int, Position]:
-        """Return where those of *outputs* lie that are on ``items.raw``, by number."""
+    async def _look_for(self, outputs: Sequence[Output]) -> None:
+        """Find those of *outputs* that came to be on ``items.raw`` since the last look."""
         wanted: defaultdict[tuple[bytes | None, bytes | None], list[int]]
         wanted = defaultdict(list)
         for at, output in enumerate(outputs):
-            if output.topic == RAW.name:
+            if output.topic == RAW.name and at not in self._found:
                 wanted[output.key, output.value].append(at)
-        stored: dict[int, Position] = {}
+        found: dict[int, Position] = {}
         ends = await self._log.ends(RAW.name)
         async for record in self._log.read(RAW.name, self._since, ends):
             if places := wanted.get((record.key, record.value)):
-                stored[places.pop(0)] = record.position
-        return stored
+                found[places.pop(0)] = record.position
+        self._found |= found
+        self._since = ends
 
 
 class Ledger:
@@ -180,12 +185,13 @@ class Ledger:
         self._mine = Checkpoint(0, _run_name(), {})
         #: Where ``items.raw`` ended when it was asked last.
         self._ends: dict[int, int] = {}
-        #: Publishes that no cursor covers yet, oldest first: what ``_ends`` was then.
-        self._open: dict[object, Mapping[int, int]] = {}
+        #: Sources whose publish no cursor covers yet, oldest first: what ``_ends`` was then.
+        self._open: dict[str, Mapping[int, int]] = {}
         #: How far ``connectors.cursors`` was looked through for others.
         self._seen: dict[int, int] = {}
         self._looked_s = 0.0
         self._looking = asyncio.Lock()
+        self._is_opened = False
         #: Who has the shard instead.
         self._successor: Checkpoint | None = None
 
@@ -210,7 +216,7 @@ class Ledger:
         ends = await self._log.ends(RAW.name)
         found = await self._fold(kept, feeds, since, ends)
         await self._cover({source: kept[source] for source in found})
-        self._ends, self._looked_s = ends, time.monotonic()
+        self._ends, self._looked_s, self._is_opened = ends, time.monotonic(), True
         _log.info(
             "rss.shard_opened",
             shard=str(self._shard),
@@ -246,8 +252,7 @@ class Ledger:
             return Published((), (), complete=True)
         if await check() is None:
             return Published((), (), complete=False)
-        token = object()
-        since = self._open[token] = self._ends
+        since = self._open.setdefault(source, self._ends)
         append = partial(publish, Once(self._log, since), stage=STAGE, stop=stop)
         done = await append((), refused=refused)
         for part in _parts(items) if self._log.atomic else [slice(0, len(items))]:
@@ -265,7 +270,7 @@ class Ledger:
                 some.complete,
             )
         if done.complete:
-            del self._open[token]
+            del self._open[source]
         return done
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -286,7 +291,7 @@ class Ledger:
 
     async def close(self) -> None:
         """Tell whoever is next that there is nothing to recover, if that is so."""
-        if not self.lost and not self._open:
+        if self._is_opened and not self.lost and not self._open:
             await self._store(self._mine._replace(closed=True))
 
     async def _check(self) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,17 +16,28 @@ import pytest
 from structlog.testing import capture_logs
 
 from connectors.http import Document
+from connectors.rss import connector as rss
+from connectors.rss import roster
 from connectors.rss.connector import RssConnector
+from connectors.rss.health import after
 from connectors.rss.watched import due_in_s
 from streams import clock
 from streams.errors import PoolBrokenError
 from streams.events import feed_health, watched_feed
-from streams.log.face import Log, Output
+from streams.log.embedded import EmbeddedLog
+from streams.log.face import Log, Output, Record
 from streams.pool import Pool
 from streams.records import FeedHealth, WatchedFeed
+from streams.settings import EmbeddedLog as EmbeddedLogSettings
 from streams.settings import Feed
-from streams.topics import FEEDS
-from tests.integration.connecting import embedded_log, published, running, until
+from streams.topics import CURSORS, DECLARED, FEEDS
+from tests.integration.connecting import (
+    embedded_log,
+    published,
+    records,
+    running,
+    until,
+)
 from tests.integration.papers import a_site, connector_of
 
 
@@ -39,14 +51,55 @@ def all_are(connector: RssConnector, state: str, count: int) -> Callable[[], boo
 
 async def say(log: Log, feed: Feed, *, paused: bool = False) -> None:
     """Add *feed* at run time, or pause or resume it."""
-    told = WatchedFeed(
-        id=feed.id, url=feed.url, paused=paused, added=clock.now(), interval_s=0.1
+    await log.append([told(feed, paused=paused)])
+
+
+def told(feed: Feed, *, paused: bool = False) -> Output:
+    return watched_feed(
+        WatchedFeed(
+            id=feed.id, url=feed.url, paused=paused, added=clock.now(), interval_s=0.1
+        )
     )
-    await log.append([watched_feed(told)])
+
+
+def delivered(guid: bytes) -> Document:
+    body = b"<rss version='2.0'><channel><title>f</title><item><guid>%s</guid>"
+    body += b"<title>delivered</title></item></channel></rss>"
+    return Document(body % guid, "", "application/rss+xml", "", "", "")
+
+
+def is_overdue(connector: RssConnector) -> bool:
+    return any(one.due and one.due < clock.now() for one in connector.statuses())
 
 
 async def forget(log: Log, ident: str) -> None:
     await log.append([Output(FEEDS.name, ident.encode(), None)])
+
+
+@pytest.fixture(autouse=True)
+def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let changes of the list be taken up at once."""
+    monkeypatch.setattr(roster, "LOOK_S", 0.02)
+
+
+class Gated(EmbeddedLog):
+    """A log that keeps whoever reads ``connectors.cursors`` waiting while a test wants it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, EmbeddedLogSettings())
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.waiting = asyncio.Event()
+
+    async def read(
+        self, topic: str, offsets: Mapping[int, int], until: Mapping[int, int]
+    ) -> AsyncIterator[Record]:
+        """See the protocol."""
+        async for record in super().read(topic, offsets, until):
+            yield record
+        if topic == CURSORS.name and not self.gate.is_set():
+            self.waiting.set()
+            await self.gate.wait()
 
 
 async def test_one_connection_at_a_time_per_host(tmp_path: Path) -> None:
@@ -187,6 +240,120 @@ async def test_a_feed_removed_while_it_is_polled_publishes_nothing_more(
         assert len(await published(log)) == 2
 
 
+async def test_a_feed_may_come_back_just_when_its_last_poll_ends(
+    tmp_path: Path,
+) -> None:
+    async with a_site() as site, Gated(tmp_path) as log:
+        await log.create(DECLARED)
+        connector = connector_of(log=log, interval_s=0.1)
+        async with running(connector):
+            await say(log, site.feed("staying"))
+            await until(lambda: site.asked["/staying"] == 1)
+            site.hanging = {"/leaving"}
+            await say(log, site.feed("leaving"))
+            await until(lambda: site.asked["/leaving"] == 1)
+            await forget(log, "leaving")
+            await until(lambda: [one.id for one in connector.statuses()] == ["staying"])
+            # While what is known of another one is read, that poll ends.
+            log.gate.clear()
+            await log.append([told(site.feed("leaving")), told(site.feed("joining"))])
+            await log.waiting.wait()
+            site.hanging = set()
+            site.go_on.set()
+            await until(lambda: not site.at_once["127.0.0.1"])
+            before = site.asked["/staying"]
+            await until(lambda: site.asked["/staying"] > before + 1)
+            log.gate.set()
+            await until(lambda: site.asked["/leaving"] > 2 < site.asked["/joining"])
+        titles = [one.title for one in await published(log)]
+    assert sorted(titles) == ["joining", "leaving", "staying"]
+
+
+async def test_a_feed_that_left_and_came_back_beside_a_delivery_and_a_poll_is_kept(
+    tmp_path: Path,
+) -> None:
+    async with (
+        a_site() as site,
+        embedded_log(tmp_path) as log,
+        embedded_log(tmp_path) as beside,
+    ):
+        connector = connector_of(log=log, interval_s=0.1)
+        async with running(connector):
+            await say(beside, site.feed("f"))
+            await until(lambda: site.asked["/f"] > 1)
+            log.away = True
+            delivery = asyncio.create_task(connector.deliver("f", delivered(b"1")))
+            # A poll waits for the delivery, which waits for the log.
+            await until(lambda: is_overdue(connector))
+            await forget(beside, "f")
+            await until(lambda: not connector.statuses())
+            site.hanging = {"/f"}
+            before = site.asked["/f"]
+            log.away = False
+            await delivery
+            await until(lambda: site.asked["/f"] > before)
+            await say(beside, site.feed("f"))
+            await until(lambda: len(connector.statuses()) == 1)
+            site.hanging = set()
+            site.go_on.set()
+            await until(lambda: site.asked["/f"] > before + 3)
+            assert len(connector.statuses()) == 1
+        titles = [one.title for one in await published(log)]
+    assert titles == ["f", "delivered"]
+
+
+async def test_told_to_stop_while_a_long_log_is_read_it_stops_and_claims_nothing(
+    tmp_path: Path,
+) -> None:
+    async with a_site() as site, Gated(tmp_path) as log:
+        await log.create(DECLARED)
+        log.gate.clear()
+        async with running(connector_of(site.feed("f"), log=log)):
+            await log.waiting.wait()
+        log.gate.set()
+        assert not await records(log, CURSORS.name)
+
+
+async def test_a_fault_of_ours_costs_the_feed_that_it_is_about_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password = "sesame"  # noqa: S105 - not one
+
+    def stumbling(health: FeedHealth, *others: Any) -> FeedHealth:
+        if health.source == "f1":
+            raise ZeroDivisionError(password)
+        return after(health, *others)
+
+    monkeypatch.setattr(rss, "after", stumbling)
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        feeds = [site.feed(f"f{number}") for number in range(3)]
+        connector = connector_of(*feeds, log=log, interval_s=0.1)
+        with capture_logs() as lines:
+            async with running(connector):
+                await until(lambda: min(site.asked[f"/f{n}"] for n in (0, 2)) > 3)
+                assert states(connector) == ["unchanged", "failing", "unchanged"]
+                assert "a fault of ours" in connector.statuses()[1].last_error
+        assert site.asked["/f1"] == 1
+        (stumbled,) = [line for line in lines if line["event"] == "rss.stumbled"]
+        assert (stumbled["source"], stumbled["log_level"]) == ("f1", "error")
+        assert "stumbling" in stumbled["at"]
+        assert "sesame" not in str(lines)
+
+
+async def test_faults_of_ours_at_all_feeds_stop_the_connector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumbling(*_: object) -> FeedHealth:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(rss, "after", stumbling)
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        feeds = [site.feed(f"f{number}") for number in range(rss.STUMBLES_MAX)]
+        with capture_logs() as lines, pytest.raises(ZeroDivisionError):
+            await connector_of(*feeds, log=log).run(asyncio.Event())
+        assert len([1 for line in lines if line["event"] == "rss.stumbled"]) > 10
+
+
 async def test_overdue_feeds_are_spread_at_the_start(tmp_path: Path) -> None:
     long_ago = clock.now() - timedelta(days=1)
     async with a_site() as site, embedded_log(tmp_path) as log:
@@ -205,10 +372,13 @@ async def test_overdue_feeds_are_spread_at_the_start(tmp_path: Path) -> None:
                 for feed in feeds
             ]
         )
+        began = asyncio.get_running_loop().time()
         async with running(connector_of(*feeds, log=log)):
             await until(lambda: len(site.asked) == len(feeds))
-    times = [moment for moment, _ in site.times]
-    assert times[-1] - times[0] > 0.9  # at 50 a second
+    assert all(
+        moment - began >= place / rss.OVERDUE_PER_S
+        for place, (moment, _) in enumerate(site.times)
+    )
 
 
 @pytest.mark.parametrize("jump", [timedelta(days=30), timedelta(days=-30)])
@@ -299,15 +469,12 @@ async def test_a_feed_that_is_gone_tells_the_user_once(tmp_path: Path) -> None:
 async def test_what_a_hub_delivers_is_published_as_if_it_were_polled(
     tmp_path: Path,
 ) -> None:
-    body = b"<rss version='2.0'><channel><title>f</title><item><guid>%s</guid>"
-    body += b"<title>delivered</title></item></channel></rss>"
     async with a_site() as site, embedded_log(tmp_path) as log:
         connector = connector_of(site.feed("f"), log=log)
         async with running(connector):
             await until(all_are(connector, "fresh", 1))
             for guid in (b"1", b"1", b"2"):
-                document = Document(body % guid, "", "application/rss+xml", "", "", "")
-                await connector.deliver("f", document)
+                await connector.deliver("f", delivered(guid))
             await connector.deliver("unknown", Document(b"", "", "", "", "", ""))
             await connector.deliver("f", Document(b"no feed", "", "", "", "", ""))
             assert connector.statuses()[0].last_error == ""
