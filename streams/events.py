@@ -337,9 +337,10 @@ def origin_of(record: Record) -> str:
 class Saying(NamedTuple):
     """When dedupe said something of a publication; of two, the greater one is the later.
 
-    Under one revision a second feed's fuller text follows the shorter one: the records
-    of a publisher lie in one partition, where their order tells. A dedupe that has lost
-    its memory counts revisions from 1 again, but what it sees first it sees later.
+    Under one revision a second feed's fuller text follows the shorter one, and a new
+    link the one before: the records of a publisher lie in one partition, where their
+    order tells. A dedupe that has lost its memory counts revisions from 1 again, but what
+    it sees first it sees later.
     """
 
     first_seen: datetime

@@ -181,7 +181,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class UniqueItem(RawItem, frozen=True, kw_only=True, omit_defaults=True):
-    """First sight, a changed text, a withdrawal, or the end. Topic ``items.unique``, key ``id``."""
+    """First sight, another text or link, a withdrawal, the end. Topic ``items.unique``, key ``id``."""
 
     #: Names the publication for ever; ``i`` and 24 hex digits.
     id: str

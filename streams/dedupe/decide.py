@@ -2,7 +2,8 @@
 
 A *revision* is a change of text within one source's sequence. Feeds of one publisher
 that disagree (a teaser here, the whole text there; one an hour behind the other) are
-noted beside each other and never make revisions in turn.
+noted beside each other and never make revisions in turn. Nor is a new link or file of the
+text that is shown one: it is shown under the same revision.
 
 Everything is a function of the record and the table, and each record may come again:
 the table names the record that caused a publication's present state; that one, and no
@@ -42,10 +43,20 @@ PUBLISHED_BEFORE_FETCH_MAX = timedelta(days=365)
 PUBLISHED_AFTER_FETCH_MAX = timedelta(days=1)
 
 
-#: What a record is taken for; 'fuller' is another feed's longer text, 'forgotten' also
-#: what comes of a publication after it was forgotten.
+_MOVING = frozenset({"link", "enclosures"})
+
+#: What a record is taken for; 'fuller' is another feed's longer text, 'moved' the text that
+#: is shown with other links or files, 'forgotten' also what comes of a publication after it
+#: was forgotten.
 Outcome = Literal[
-    "new", "revision", "fuller", "withdrawn", "forgotten", "duplicate", "replay"
+    "new",
+    "revision",
+    "fuller",
+    "moved",
+    "withdrawn",
+    "forgotten",
+    "duplicate",
+    "replay",
 ]
 
 
@@ -98,21 +109,23 @@ def judge(known: Publication | None, sight: Sight) -> Judgement:
     if before is not None and _is_replay(before, sight):
         return _again(known, sight)
     is_closed = known.state == "forgotten"
-    if is_closed or (before is not None and before.mark == sight.mark):
+    is_moved = _has_moved(known, before, sight)
+    says_the_same = before is not None and before.mark == sight.mark
+    if is_closed or (says_the_same and not is_moved):
         outcome: Outcome = "forgotten" if is_closed else "duplicate"
         return Judgement(known, emitted=False, outcome=outcome)
     noted = known.noting(sight)
+    if is_moved or (before is None and _tells_more(known, sight)):
+        # A retried one lay before what is shown, and under one revision would not be
+        # the later word.
+        is_earlier = (sight.partition, sight.offset) < known.cause
+        shown = noted.showing(sight, known.revision + is_earlier)
+        outcome = "moved" if is_moved else "fuller"
+        return Judgement(shown, emitted=True, outcome=outcome)
     if _makes_revision(known, before, sight):
         outcome = "withdrawn" if sight.state == "withdrawn" else "revision"
         shown = noted.showing(sight, known.revision + 1)
         return Judgement(shown, emitted=True, outcome=outcome)
-    if before is None and _tells_more(known, sight):
-        # A retried one lay before what is shown, and under one revision would not be
-        # the later word.
-        is_earlier = (sight.partition, sight.offset) < known.cause
-        revision = known.revision + is_earlier
-        shown = noted.showing(sight, revision)
-        return Judgement(shown, emitted=True, outcome="fuller")
     return Judgement(noted, emitted=False, outcome="duplicate")
 
 
@@ -138,6 +151,17 @@ def _again(known: Publication, sight: Sight) -> Judgement:
 
 def _is_replay(before: Sequence, sight: Sight) -> bool:
     return before.partition == sight.partition and sight.offset <= before.offset
+
+
+def _has_moved(known: Publication, before: Sequence | None, sight: Sight) -> bool:
+    """Whether what is shown, and nothing else, has another link or file."""
+    return (
+        sight.moved
+        and before is not None
+        and known.shown == sight.source
+        and known.state == sight.state == "present"
+        and known.content_hash == before.mark == sight.mark
+    )
 
 
 def _makes_revision(known: Publication, before: Sequence | None, sight: Sight) -> bool:
@@ -179,6 +203,7 @@ def look(record: Record, item: RawItem) -> Sight:
         appended_ms=record.timestamp_ms,
         fetched=item.fetched,
         published=item.published,
+        moved=not _MOVING.isdisjoint(item.changed),
     )
 
 

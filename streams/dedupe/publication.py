@@ -51,6 +51,8 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     appended_ms: int
     fetched: datetime
     published: datetime | None
+    #: Its source says that its link or files are other ones.
+    moved: bool = False
 
     @property
     def mark(self) -> str:

@@ -71,8 +71,8 @@ METRICS = (
         "wirewatch_stage_outcomes_total",
         "counter",
         ("stage", "outcome"),
-        "What dedupe took records for: new, revision, fuller, withdrawn, forgotten, "
-        "duplicate, replay.",
+        "What dedupe took records for: new, revision, fuller, moved (another link or "
+        "file), withdrawn, forgotten, duplicate, replay.",
     ),
     Declared(
         "wirewatch_stage_retries_total",

@@ -39,6 +39,7 @@ class Wire:
         publisher: str = "example.org",
         state: State = "present",
         usable: bool = True,
+        page: str = "",
         **fields: Any,
     ) -> int:
         """Append a record; return its offset."""
@@ -56,6 +57,7 @@ class Wire:
             publisher=publisher,
             source=Source(connector="rss", id=source),
             state=state,
+            link=page,
             text=text,
             **{"fetched": NOON, **fields},
         )
@@ -179,6 +181,19 @@ def test_a_second_feeds_copy_travels_as_a_sighting_with_the_next_revision() -> N
     wire.send("one", source="africa")
     item = sent(wire.send("two"))
     assert item.seen_in == (Sighting(source="africa", same_text=False),)
+
+
+def test_a_new_link_of_the_text_shown_is_shown_without_a_new_revision() -> None:
+    wire = Wire()
+    first = sent(wire.send(page="https://example.org/old"))
+    wire.send(source="africa")
+    moved = sent(wire.send(page="https://example.org/new", changed=("link",)))
+    assert (moved.id, moved.revision) == (first.id, 1)
+    assert moved.link == "https://example.org/new"
+    elsewhere = wire.send(source="africa", page="https://e.example", changed=("link",))
+    assert elsewhere is None
+    assert wire.decide(2) == moved
+    assert wire.decide(0) is None
 
 
 def test_the_fuller_text_of_a_second_feed_is_shown_without_a_new_revision() -> None:

@@ -22,11 +22,14 @@ def test_each_record_is_taken_for_something() -> None:
             wire.append(SHORT),
             wire.append(LONG, source="another feed"),
             wire.append("a text that is new"),
+            wire.append("a text that is new", changed=("link",)),
             0,
             wire.append("", state="withdrawn"),
         )
     ]
-    assert told == ["new", "duplicate", "fuller", "revision", "replay", "withdrawn"]
+    assert told == [
+        *("new", "duplicate", "fuller", "revision", "moved", "replay", "withdrawn")
+    ]
 
 
 def test_what_comes_of_a_forgotten_publication_is_told() -> None:

@@ -280,6 +280,16 @@ async def test_a_second_feeds_fuller_text_supersedes_under_the_same_revision() -
     assert (await world.fate(fuller)).fate is Fate.INDEXED
 
 
+async def test_a_new_link_supersedes_the_old_one_under_the_same_revision() -> None:
+    world = World()
+    old = world.publish(link="https://example.org/old")
+    new = world.publish(link="https://example.org/new", changed=("link",))
+    world.run()
+    verdict = await world.fate(old)
+    assert (verdict.fate, verdict.because) == (Fate.SUPERSEDED, str(new))
+    assert (await world.fate(new)).fate is Fate.INDEXED
+
+
 async def test_a_copy_is_a_duplicate_of_a_named_record() -> None:
     world = World()
     first = world.publish()
