@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -75,7 +76,12 @@ def mount(app: typer.Typer) -> None:
 
 
 LimitOption = Annotated[
-    int, typer.Option("--limit", min=0, help="Show no more than so many; 0: all.")
+    int | None,
+    typer.Option(
+        "--limit",
+        min=0,
+        help=f"Show no more than so many; 0: all. {LIMIT} if not given, all with --json.",
+    ),
 ]
 
 
@@ -101,7 +107,7 @@ async def list_(  # noqa: PLR0913 - a command's options are its parameters
         str, typer.Option("--host", help="At this host, or one within it.")
     ] = "",
     sort: Annotated[Sort, typer.Option("--sort", help="In this order.")] = "worst",
-    limit: LimitOption = LIMIT,
+    limit: LimitOption = None,
     json: JsonOption = False,
 ) -> Exit:
     """List the feeds: state, last good answer, next poll, interval, lateness, gaps, flags.
@@ -125,7 +131,7 @@ async def list_(  # noqa: PLR0913 - a command's options are its parameters
     ]
     chosen = feeds_lines.ordered(chosen, sort)
     if json:
-        for feed in chosen:
+        for feed in chosen[: limit or None]:
             screen.emit(feeds_lines.as_json(feed))
     else:
         screen.show(*_table(at, chosen, limit))
@@ -136,18 +142,29 @@ async def list_(  # noqa: PLR0913 - a command's options are its parameters
     return Exit.OK
 
 
-def _table(at: Context, chosen: list[Known], limit: int) -> Iterator[Text]:
-    now = clock.now()
+def _table(at: Context, chosen: list[Known], limit: int | None) -> Iterator[Text]:
     if not chosen:
-        again = at.again("feeds", "add", "URL")
-        yield Text(f"No feeds. '{again}' adds one.", style="dim")
+        yield _none(at)
         return
-    yield Text(feeds_lines.HEAD, style="bold")
-    for one in chosen[: limit or None]:
-        yield feeds_lines.line(one, now)
-    if limit and (left := len(chosen) - limit) > 0:
-        yield Text(f"and {left:,} more: --limit 0 shows all", style="dim")
+    now = clock.now()
+    lines = (feeds_lines.line(one, now) for one in chosen)
+    yield from _limited(feeds_lines.HEAD, lines, len(chosen), limit)
     yield Text(feeds_lines.summary(chosen), style="bold")
+
+
+def _none(at: Context) -> Text:
+    return Text(f"No feeds. '{at.again('feeds', 'add', 'URL')}' adds one.", style="dim")
+
+
+def _limited(
+    head: str, lines: Iterator[Text], count: int, limit: int | None
+) -> Iterator[Text]:
+    """Yield the first of *count* lines under a heading, and how many are left."""
+    shown = (LIMIT if limit is None else limit) or count
+    yield Text(head, style="bold")
+    yield from islice(lines, shown)
+    if (left := count - shown) > 0:
+        yield Text(f"and {left:,} more: --limit 0 shows all", style="dim")
 
 
 async def show(
@@ -169,17 +186,20 @@ async def show(
 
 
 async def hosts(
-    at: Context, *, limit: LimitOption = LIMIT, json: JsonOption = False
+    at: Context, *, limit: LimitOption = None, json: JsonOption = False
 ) -> Exit:
     """List the hosts that feeds are asked at, those with most failing feeds first."""
     found = feeds_lines.hosts((await known(at)).values())
     if json:
-        for one in found:
+        for one in found[: limit or None]:
             screen.emit(one._asdict())
         return Exit.OK
+    if not found:
+        screen.show(_none(at))
+        return Exit.OK
     now = clock.now()
-    screen.show(Text(feeds_lines.HOSTS_HEAD, style="bold"))
-    screen.show(*(feeds_lines.host_line(one, now) for one in found[: limit or None]))
+    lines = (feeds_lines.host_line(one, now) for one in found)
+    screen.show(*_limited(feeds_lines.HOSTS_HEAD, lines, len(found), limit))
     screen.show(Text(wording.counted(len(found), "host"), style="bold"))
     return Exit.OK
 

@@ -206,7 +206,7 @@ def _of_answer(feed: Feed, answer: Document) -> Iterator[Finding]:
     kind = answer.content_type or "no content type"
     yield Finding("answer", ok=True, detail=f"{answer.status}, {size}, {kind}")
     if answer.moved_to:
-        told = f"moved for good to {public_url(answer.moved_to)}: change its address"
+        told = f"moved for good to {public_url(answer.moved_to)}: watch it there"
         yield Finding("redirects", ok=True, look=True, detail=told)
     elif answer.url != public_url(feed.url):
         yield Finding("redirects", ok=True, detail=f"for now to {answer.url}")
@@ -236,7 +236,7 @@ async def _read(
 def _of_reading(reading: Reading, now: datetime) -> Iterator[Finding]:
     told = wording.counted(reading.entries, "entry", "entries")
     if reading.title:
-        told += f" in {reading.title!r}"
+        told += f" in '{escape.line(reading.title)}'"
     yield Finding("format", ok=True, detail=told)
     if not reading.entries:
         yield Finding("entries", ok=True, look=True, detail="it has none")
@@ -307,7 +307,9 @@ async def _pages(reading: Reading, robots: Robots) -> Finding:
     if not link:
         return Finding("pages", ok=True, detail="its entries link to none")
     leave = await robots.leave(link)
-    told = "may be read" if leave.given else "may not be read: robots.txt forbids it"
+    told = "may be read"
+    if not leave.given:
+        told = "may not be read: their robots.txt forbids it, or cannot be had now"
     return Finding("pages", ok=True, look=not leave.given, detail=told)
 
 

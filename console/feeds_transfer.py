@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -20,11 +20,15 @@ from console.context import Context, command
 from console.exits import Exit
 from console.feeds_edit import SOON, Additions, TagsOption, listed, tell
 from console.feeds_known import Known, fits_tag, known
+from streams.errors import SourceError
 from streams.events import watched_feed
 from streams.settings import Feed
 
 
 STANDARD_INPUT = "-"
+#: A hundred thousand feeds take some 30 MB of OPML.
+LIST_MAX_BYTES = 100_000_000
+Tags = tuple[str, ...]
 TITLE = "Feeds of Wirewatch"
 IMPORT_EXAMPLES = """\
 Examples:
@@ -50,7 +54,7 @@ def mount(app: typer.Typer) -> None:
     command(app, epilog=EXPORT_EXAMPLES)(export)
 
 
-async def import_(
+def import_(
     at: Context,
     source: Annotated[
         str,
@@ -63,14 +67,23 @@ async def import_(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")
     ] = False,
-) -> Exit:
+) -> Coroutine[Any, Any, Exit]:
     """Add the feeds of a list; its folders become tags. No feed is fetched.
 
     What is watched already is passed over, also from http to https or to www. Exit code
     1 when entries were refused, each with its place and the reason.
     """
-    found = lists.read(await _body(at, source))
+    is_remote = source.partition("://")[0].lower() in {"http", "https"}
+    # Read before there is a loop: what waits for somebody to type ends with Ctrl-C.
+    body = None if is_remote else _local(source)
     more = tuple(filter(None, map(lists.tag, tag or ())))
+    return _import(at, source, body, more, dry_run=dry_run)
+
+
+async def _import(
+    at: Context, source: str, body: bytes | None, more: Tags, *, dry_run: bool
+) -> Exit:
+    found = lists.read(await _fetched(at, source) if body is None else body)
     async with listed(at) as (log, feeds):
         listing = Additions(feeds)
         for feed in found.feeds:
@@ -136,12 +149,21 @@ def _bare(one: Known) -> Feed:
     return msgspec.structs.replace(bare, id=one.id)
 
 
-async def _body(at: Context, source: str) -> bytes:
-    if source == STANDARD_INPUT:
-        return await asyncio.to_thread(sys.stdin.buffer.read)
-    if source.partition("://")[0].lower() not in {"http", "https"}:
-        return await asyncio.to_thread(Path(source).read_bytes)
+async def _fetched(at: Context, url: str) -> bytes:
     async with HttpClient(at.settings.http) as http:
-        answer = await http.get(source)
+        answer = await http.get(url)
     assert not isinstance(answer, NotModified), "no validators were sent"
     return answer.body
+
+
+def _local(source: str) -> bytes:
+    """Return what a file or standard input holds; SourceError if that is no list."""
+    if source == STANDARD_INPUT:
+        body = sys.stdin.buffer.read(LIST_MAX_BYTES + 1)
+    else:
+        with Path(source).open("rb") as file:
+            body = file.read(LIST_MAX_BYTES + 1)
+    if len(body) > LIST_MAX_BYTES:
+        size = f"{LIST_MAX_BYTES // 1_000_000} MB"
+        raise SourceError(f"it is larger than {size}: no list of feeds is")
+    return body

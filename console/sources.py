@@ -65,8 +65,8 @@ def trouble(one: Known) -> str:
     if one.state == "paused":
         return ""
     if one.state in feeds_lines.BAD:
-        since = f" since {wording.moment(health.good)}" if health.good else ""
-        return f"feed {one.id!r} is {one.state}{since}: {wording.cause(health.because)}"
+        good = f", good last {wording.moment(health.good)}" if health.good else ""
+        return f"feed {one.id!r} is {one.state}{good}: {wording.cause(health.because)}"
     for flag in health.flags:
         if flag in _ALARMING:
             return f"feed {one.id!r}: {flag}: {feeds_lines.FLAGS[flag]}"

@@ -25,7 +25,9 @@ from streams.settings import Feed, fault_of
 #: ``feed:`` is how browsers once handed an address to a reader.
 _HANDED = re.compile(r"^feed:(?://)?(?=https?:)|^feed:(?=//)", re.IGNORECASE)
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_HOST = re.compile(r"[^/?#.\s]+\.[^/?#\s]")
 _PORT = re.compile(r"^[^/:]+:\d+(?:/|$)")
+_NAMED = re.compile(r"[^/?#\s]+@")
 _USER = re.compile(r"[^/]*//[^/?#]*@")
 _TOML = re.compile(r"^\s*(?:\[\[?|feeds\s*=)", re.MULTILINE)
 _MARKUP = re.compile(r"\s*<")
@@ -82,11 +84,15 @@ def holds_credentials(url: str) -> bool:
 
 
 def address(written: str) -> str:
-    """Return the address that *written* means: without ``feed:``, with a scheme."""
+    """Return the address that *written* means: without ``feed:``, with a scheme.
+
+    A word that names no host is none, and stays as it is.
+    """
     url = _HANDED.sub("", written.strip())
     if url.startswith("//"):
         return f"http:{url}"
-    if not _SCHEME.match(url) or _PORT.match(url):
+    bare = not _SCHEME.match(url) and _HOST.match(url)
+    if bare or _PORT.match(url) or _NAMED.match(url):
         return f"https://{url}"
     return url
 

@@ -528,7 +528,9 @@ async def test_endless_redirects_and_circles_end() -> None:
     async with serving(moving(a="302 /b", b="302 /a")) as port:
         kind, message = await failure_of(port, "/a")
         assert kind == "redirects"
-        assert message.endswith(f"leads to http://127.0.0.1:{port}/a: in a circle")
+        assert message.endswith(
+            f"leads to http://127.0.0.1:{port}/a: redirects in a circle"
+        )
 
 
 async def test_a_form_is_not_sent_where_a_redirect_would_make_it_another() -> None:

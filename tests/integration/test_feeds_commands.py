@@ -17,6 +17,7 @@ import structlog
 from typer.testing import CliRunner
 
 from console.cli import app
+from console.feeds import LIMIT
 
 
 FEED = """<?xml version="1.0"?><rss version="2.0"><channel><title>Paper {name}</title>
@@ -168,6 +169,30 @@ def test_a_list_goes_out_and_comes_back(desk: Desk) -> None:
     assert told(desk.lines()) == told(before)
     again = desk("import", path)
     assert "0 feeds added, 2 watched already, 0 refused" in again.stderr
+
+
+def test_what_is_no_list_is_not_imported(desk: Desk) -> None:
+    for source, code, why in (
+        ("/dev/zero", 1, "larger than 100 MB"),
+        ("/nowhere", 3, "No such file"),
+        (str(desk.folder), 3, "Is a directory"),
+    ):
+        assert why in desk("import", source, code=code).stderr
+    assert desk.lines() == []
+
+
+def test_a_limit_holds_for_lines_of_json_only_when_it_is_given(desk: Desk) -> None:
+    many = LIMIT + 2
+    desk("import", "-", stdin="".join(f"https://h{n}.example/\n" for n in range(many)))
+    for words in ((), ("hosts",)):
+        assert len(desk.lines(*words)) == many
+        assert len(desk.lines(*words, "--limit", "1")) == 1
+        assert "and 2 more: --limit 0 shows all" in desk(*words).stdout
+
+
+def test_without_feeds_it_is_said_how_to_add_one(desk: Desk) -> None:
+    for words in ((), ("hosts",)):
+        assert "feeds add URL" in desk(*words).stdout
 
 
 def test_check_says_step_by_step_what_a_poll_would_find(desk: Desk, site: Site) -> None:

@@ -105,6 +105,14 @@ def test_a_plain_list_is_an_address_a_line() -> None:
     assert found.refused[0].startswith("line 5: ftp://c.example/: its address")
 
 
+def test_prose_is_no_list_of_addresses() -> None:
+    found = lists.read(b"Hello world\n- one\n../up\nme:pw@a.example/feed\n")
+    assert found.feeds == ()
+    assert len(found.refused) == 4
+    assert "credentials" in found.refused[3]
+    assert "pw" not in "".join(found.refused)
+
+
 def test_a_wrong_table_of_a_toml_list_is_refused_alone() -> None:
     body = b'[[feeds]]\nurl = "https://a.example/"\n[[feeds]]\nurl = 3\n'
     found = lists.read(body)

@@ -38,7 +38,7 @@ def test_check_names_failing_parked_and_silent_feeds_with_the_reason() -> None:
     )
     assert lines[0].startswith("4 feeds: 2 good, 1 failing, 1 gone")
     assert lines[1:] == [
-        "feed 'dead' is gone since 24 Nov 2026 08:10 UTC: the server answers 410",
+        "feed 'dead' is gone, good last 24 Nov 2026 08:10 UTC: the server answers 410",
         "feed 'slow' is failing: no whole answer within 30 s",
         "feed 'mute': silent: nothing new for far longer than its habit",
     ]
