@@ -43,6 +43,8 @@ PRIVATE_HOST = re.compile(
     r"(?:(?:\*\.)?[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?|[0-9a-f:.]+",
     re.ASCII | re.IGNORECASE,
 )
+#: How cursors of shards begin, which lie beside those of feeds.
+SHARD_KEY = "rss shard "
 #: What a pattern of file names is tried on.
 A_MOMENT = datetime(2026, 11, 24, 8, 10, 30, tzinfo=UTC)
 SUGGESTIONS_MAX = 3
@@ -500,6 +502,8 @@ def _faults(settings: Settings) -> Iterator[str]:
 
 def fault_of(feed: Feed) -> str:
     """Return which of *feed*'s values cannot be, and what is expected; '' if none."""
+    if feed.id.startswith(SHARD_KEY):
+        return f"id must not begin with {SHARD_KEY!r}: cursors of shards are called so"
     if not _is_web_address(feed.url):
         return (
             "url must be an http or https address with a host, such as "

@@ -49,6 +49,7 @@ from streams.events import RETRY_OF, named_source, read
 from streams.events import cursor as cursor_entry
 from streams.log.face import Log, Output, Position, Record
 from streams.records import Cursor, RawItem
+from streams.settings import SHARD_KEY
 from streams.topics import CURSORS, RAW
 
 
@@ -57,7 +58,6 @@ STAGE = "connectors.rss"
 CHECKPOINT_S = 30.0
 #: Items that are added to the memories together.
 FOLDED_RECORDS = 2_000
-_SHARD = "rss shard "
 
 _log = structlog.get_logger()
 
@@ -180,7 +180,7 @@ class Ledger:
     ) -> None:
         self._log = log
         self._shard = shard
-        self._source = f"{_SHARD}{shard}"
+        self._source = f"{SHARD_KEY}{shard}"
         self._checkpoint_s = checkpoint_s
         self._mine = Checkpoint(0, _run_name(), {})
         #: Where ``items.raw`` ended when it was asked last.
@@ -330,7 +330,7 @@ class Ledger:
         starts, ends = await self._log.starts(topic), await self._log.ends(topic)
         async for record in self._log.read(topic, starts, ends):
             source = _source(record)
-            if source.startswith(_SHARD):
+            if source.startswith(SHARD_KEY):
                 if checkpoint := _checkpoint(record):
                     checkpoints[source] = checkpoint
             elif source in feeds:

@@ -27,7 +27,7 @@ from streams.errors import RecordError, SettingsError, TransientError
 from streams.events import decode
 from streams.log.face import Log
 from streams.records import WatchedFeed
-from streams.settings import Feed, Settings
+from streams.settings import SHARD_KEY, Feed, Settings
 from streams.topics import FEEDS
 
 
@@ -255,6 +255,8 @@ def _usable(record: WatchedFeed, ident: str) -> WatchedFeed:
     """Return *record*; RecordError says why it is none that a connector follows."""
     if record.id != ident:
         raise RecordError(f"its key is not its id {record.id!r}")
+    if ident.startswith(SHARD_KEY):
+        raise RecordError(f"its id begins with {SHARD_KEY!r}, as cursors of shards do")
     if record.url and not canonical(record.url):
         raise RecordError("its url is no http or https address")
     if holds_credentials(record.url):

@@ -5,26 +5,33 @@ from __future__ import annotations
 import asyncio
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from structlog.testing import capture_logs
 
 from connectors.rss.healthbook import HealthBook
-from connectors.rss.recovery import Kept, Ledger
+from connectors.rss.recovery import Kept, Ledger, Once
 from connectors.rss.shard import Shard
 from streams.errors import FatalError, NotStoredError
 from streams.events import raw
 from streams.log.embedded import EmbeddedLog
-from streams.log.face import Output, Position
+from streams.log.face import Log, Output, Position, Record
 from streams.log.kafka import KafkaLog
 from streams.settings import EmbeddedLog as EmbeddedLogSettings
 from streams.settings import Kafka
 from streams.topics import CURSORS, DECLARED, RAW
-from tests.integration.connecting import embedded_log, published, running, until
+from tests.integration.connecting import (
+    embedded_log,
+    published,
+    records,
+    running,
+    until,
+)
 from tests.integration.papers import a_paper, a_site, connector_of, item, reading
 
 
@@ -304,3 +311,75 @@ async def test_what_another_number_of_shards_left_is_recovered_too(
         assert not await published(log)
     else:
         assert all(kept.entries for kept in repeated)
+
+
+async def test_what_expired_since_the_checkpoint_is_passed_over(log: Mortal) -> None:
+    async with a_paper() as paper:
+        async with dying(log, is_cursor_of("paper")):
+            await reading(paper, log).run(asyncio.Event())
+        await log.delete_before(RAW.name, await log.ends(RAW.name))
+        async with asyncio.timeout(10):
+            await Ledger(log, Shard()).open({"paper"})
+
+
+class Flapping:
+    """A log that stores, says that it did not, and counts what is read of it."""
+
+    atomic = False
+
+    def __init__(self, log: EmbeddedLog) -> None:
+        self._log = log
+        self.failures = 0
+        self.read_records = 0
+        self.ends = log.ends
+
+    async def append(self, outputs: Sequence[Output]) -> list[Position]:
+        positions = await self._log.append(outputs)
+        if self.failures:
+            self.failures -= 1
+            raise NotStoredError("no acknowledgement came")
+        return positions
+
+    async def read(
+        self, topic: str, offsets: Mapping[int, int], until: Mapping[int, int]
+    ) -> AsyncIterator[Record]:
+        async for record in self._log.read(topic, offsets, until):
+            self.read_records += 1
+            yield record
+
+
+async def test_a_log_that_flaps_is_read_once_and_repeats_nothing(
+    tmp_path: Path,
+) -> None:
+    def entry(number: int) -> Output:
+        return Output(RAW.name, b"%d" % number, b"value")
+
+    async with embedded_log(tmp_path) as log:
+        since = await log.ends(RAW.name)
+        await log.append([entry(number) for number in range(1_000)])
+        flapping = Flapping(log)
+        once = Once(cast("Log", flapping), since)
+        flapping.failures = 5
+        mine: list[Position] = []
+        for batch in (range(2_000, 2_003), range(2_003, 2_006)):
+            outputs = [entry(number) for number in batch]
+            while flapping.failures:
+                with pytest.raises(NotStoredError):
+                    await once.append(outputs)
+                # Others write meanwhile.
+                await log.append([entry(number) for number in range(100)])
+            mine += await once.append(outputs)
+            flapping.failures = 3
+        stored = [
+            one for one in await records(log, RAW.name) if len(one.key or b"") == 4
+        ]
+        at = {one.position: one.key for one in stored}
+        assert [at[position] for position in mine] == [
+            b"%d" % number for number in range(2_000, 2_006)
+        ]
+        assert len(stored) == 6
+        assert flapping.read_records <= await _count(log)
+
+
+async def _count(log: EmbeddedLog) -> int:
+    return len(await records(log, RAW.name))

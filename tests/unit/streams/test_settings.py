@@ -204,6 +204,11 @@ def test_a_feed_needs_a_web_address(url: str, fits: bool, write: Write) -> None:
         assert url not in said
 
 
+def test_no_feed_is_called_like_the_cursor_of_a_shard(write: Write) -> None:
+    file = write("[[rss.feeds]]\nurl = 'https://a.example/'\nid = 'rss shard 1/1'")
+    assert "id must not begin with 'rss shard '" in refusal(file)
+
+
 @pytest.mark.parametrize(
     ("key", "fits", "does_not"),
     [
