@@ -40,6 +40,8 @@ class Agenda:
         self._ready: list[tuple[float, str]] = []
         self._running: dict[str, str] = {}
         self._later: dict[str, tuple[str, float]] = {}
+        #: Beyond so many hosts, those that nothing waits for are forgotten.
+        self._hosts_max = SLACK
 
     def __len__(self) -> int:
         """Return how many feeds wait."""
@@ -94,6 +96,8 @@ class Agenda:
         self._enqueue(name)
         if later := self._later.pop(ident, None):
             self.put(ident, *later)
+        if len(self._hosts) > self._hosts_max:
+            self._forget(now_s)
 
     def host_pause(self, host: str, until_s: float) -> None:
         """Leave a host alone until then, as it asked for."""
@@ -110,6 +114,15 @@ class Agenda:
                 return ready_s
             heapq.heappop(self._ready)
         return None
+
+    def _forget(self, now_s: float) -> None:
+        """Forget hosts without a feed, once they might be asked again."""
+        self._hosts = {
+            name: host
+            for name, host in self._hosts.items()
+            if host.busy or host.count or host.free_s > now_s
+        }
+        self._hosts_max = SLACK + 2 * len(self._hosts)
 
     def _enqueue(self, name: str) -> None:
         """Bring a host's place in the queue up to date."""

@@ -182,3 +182,18 @@ def test_a_feed_moved_for_ever_takes_no_more_memory() -> None:
         agenda.put("g", f"h{number % 3}.example", float(number))
     assert sum(len(host.waiting) for host in agenda._hosts.values()) < 10 * SLACK
     assert len(agenda._ready) < 10 * SLACK
+
+
+def test_hosts_whose_feeds_have_gone_are_forgotten_and_their_pauses_are_not() -> None:
+    agenda = Agenda()
+    agenda.host_pause("slow.example", 1e6)
+    for number in range(1_000):
+        agenda.put(f"f{number}", f"h{number}.example", float(number))
+        assert agenda.take(float(number)) == f"f{number}"
+        agenda.done(f"f{number}", float(number), gap_s=5.0)
+    assert len(agenda._hosts) < 50
+    agenda.put("late", "slow.example", 1_000.0)
+    agenda.put("soon", "h999.example", 1_000.0)
+    assert agenda.next_at() == 1_004.0
+    assert agenda.take(1_004.0) == "soon"
+    assert agenda.take(1_004.0) is None
