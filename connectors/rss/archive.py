@@ -52,6 +52,8 @@ from connectors.rss.subscription import Subscription
 #: A file that is larger takes no more; the usual size of a WARC file is 1 GB.
 ROLL_BYTES = 256_000_000
 COMPRESSION = 6
+#: What hangs for longer holds up no poll.
+PATIENCE_S = 10.0
 SUBSCRIPTION = "Wirewatch-Subscription"
 ORIGINAL = "X-Archive-Orig-"
 
@@ -106,7 +108,12 @@ class Archive:
     """Where a connector keeps what it fetched: a folder, for so many days."""
 
     def __init__(
-        self, folder: Path, days: float, *, roll_bytes: int = ROLL_BYTES
+        self,
+        folder: Path,
+        days: float,
+        *,
+        roll_bytes: int = ROLL_BYTES,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._folder = folder
         self._days = timedelta(days=days)
@@ -114,28 +121,46 @@ class Archive:
         self._run = uuid4().hex[:8]
         self._day = ""
         self._number = 0
-        self._is_failing = False
+        self._patience_s = patience_s
+        #: Fetches that were not kept, since one was.
+        self._lacks = 0
         self._turn = asyncio.Lock()
+        self._writing: asyncio.Task[str] | None = None
 
     async def keep(
         self, document: Document, about: Subscription, fetched: datetime
     ) -> None:
-        """Keep *document*; a disk that does not take it is warned of, once, not raised."""
+        """Keep *document*; a disk that does not take it is warned of, once, not raised.
+
+        One that does not answer (a network's) is waited for once, until it does.
+        """
         async with self._turn:
-            try:
-                await asyncio.to_thread(self._keep, document, about, fetched)
-            except OSError as error:
-                if not self._is_failing:
-                    _log.warning(
-                        "rss.archive_failing",
-                        folder=self._folder.name,
-                        error=error.strerror,
-                    )
-                self._is_failing = True
-            else:
-                if self._is_failing:
-                    _log.info("rss.archive_resumed", folder=self._folder.name)
-                self._is_failing = False
+            if self._writing is None or self._writing.done():
+                self._writing = asyncio.create_task(
+                    self._written(document, about, fetched)
+                )
+                await asyncio.wait([self._writing], timeout=self._patience_s)
+            is_over = self._writing.done()
+            self._say(self._writing.result() if is_over else "it does not answer")
+
+    async def _written(
+        self, document: Document, about: Subscription, fetched: datetime
+    ) -> str:
+        """Write *document*; return why that failed, or ''."""
+        try:
+            await asyncio.to_thread(self._keep, document, about, fetched)
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
+
+    def _say(self, because: str) -> None:
+        if because and not self._lacks:
+            _log.warning("rss.archive_failing", folder=self._folder.name, error=because)
+        if self._lacks and not because:
+            _log.info(
+                "rss.archive_resumed", folder=self._folder.name, lacks=self._lacks
+            )
+        self._lacks = self._lacks + 1 if because else 0
 
     def _keep(self, document: Document, about: Subscription, fetched: datetime) -> None:
         day = f"{fetched.astimezone(UTC):%Y%m%d}"
@@ -143,6 +168,16 @@ class Archive:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._day = day
             _remove_before(self._folder, fetched - self._days)
+        try:
+            self._append(document, about, fetched)
+        except BlockingIOError:
+            # It is being rewritten, which takes a minute.
+            self._number += 1
+            self._append(document, about, fetched)
+
+    def _append(
+        self, document: Document, about: Subscription, fetched: datetime
+    ) -> None:
         with _locked(self._path, create=True) as file:
             size = os.fstat(file.fileno()).st_size
             written = _compressed(_response(document, about, fetched))
@@ -414,10 +449,14 @@ def _remove_before(folder: Path, oldest: datetime) -> None:
 
 @contextmanager
 def _locked(path: Path, *, create: bool = False) -> Iterator[BinaryIO]:
-    """Give the file at *path*, to append to, while nobody puts another in its place."""
+    """Give the file at *path*, to append to, while nobody puts another in its place.
+
+    To *create* it is not to wait: raises BlockingIOError where somebody has it.
+    """
+    how = fcntl.LOCK_EX | fcntl.LOCK_NB if create else fcntl.LOCK_EX
     while True:
         with path.open("ab" if create else "rb+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, how)
             try:
                 is_there = os.path.samestat(os.fstat(file.fileno()), path.stat())
             except FileNotFoundError:

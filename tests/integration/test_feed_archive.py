@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import gzip
 import io
 import os
@@ -368,8 +369,46 @@ async def test_a_connector_goes_on_writing_while_records_are_erased(
         await archive.keep(document(body(title)), ABOUT, NOW)
     assert await erasing == 1
     await archive.keep(document(body("i")), ABOUT, NOW)
-    assert [one.body for one in documents_of(tmp_path)] == [
+    assert sorted(one.body for one in documents_of(tmp_path)) == [
         body(title) for title in "acdefghi"
     ]
-    (path,) = files(tmp_path)
-    assert list(ArchiveIterator(io.BytesIO(path.read_bytes()), verify_digests=True))
+    for path in files(tmp_path):
+        assert list(ArchiveIterator(io.BytesIO(path.read_bytes()), verify_digests=True))
+
+
+async def test_a_file_that_is_being_rewritten_is_not_waited_for(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, 30)
+    await archive.keep(document(body("a")), ABOUT, NOW)
+    with files(tmp_path)[0].open("rb+") as rewritten:
+        fcntl.flock(rewritten, fcntl.LOCK_EX)
+        async with asyncio.timeout(5):
+            await archive.keep(document(body("b")), ABOUT, NOW)
+    assert [one.body for one in documents_of(tmp_path)] == [body("a"), body("b")]
+    assert len(files(tmp_path)) == 2
+
+
+async def test_a_disk_that_hangs_holds_no_poll_up_and_is_told_of_once(
+    tmp_path: Path,
+) -> None:
+    archive = Archive(tmp_path / "share", 30, patience_s=0.1)
+    # Opening a pipe that nobody reads hangs, as a server of files that is away does.
+    (tmp_path / "share").mkdir()
+    await archive.keep(document(body("a")), ABOUT, NOW)
+    (path,) = files(tmp_path / "share")
+    path.unlink()
+    os.mkfifo(path)
+    with structlog.testing.capture_logs() as lines:
+        async with asyncio.timeout(2):
+            await asyncio.gather(
+                *(archive.keep(document(body("b")), ABOUT, NOW) for _ in range(100))
+            )
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+        path.unlink()
+        async with asyncio.timeout(5):
+            while len(lines) < 2:
+                await archive.keep(document(body("c")), ABOUT, NOW)
+                await asyncio.sleep(0.01)
+    failing, resumed = lines
+    assert failing["event"] == "rss.archive_failing"
+    assert (resumed["event"], resumed["lacks"] >= 100) == ("rss.archive_resumed", True)
+    assert documents_of(tmp_path / "share")[-1].body == body("c")
