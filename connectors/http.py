@@ -146,14 +146,19 @@ class HttpClient:
         await self._resolver.close()
 
     async def get(
-        self, url: str, *, etag: str = "", last_modified: str = ""
+        self, url: str, *, etag: str = "", last_modified: str = "", accept: str = ""
     ) -> NotModified | Document:
         """Return the document at *url*, or NotModified if the validators still hold.
 
-        Raises FetchFailedError (asking later may help) and FetchRefusedError (it will
-        not: too large, not public, 4xx), with the failure's kind.
+        *accept* names the media types that are wanted: feeds, if none. Raises
+        FetchFailedError (asking later may help) and FetchRefusedError (it will not: too
+        large, not public, 4xx), with the failure's kind.
         """
-        sent = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+        sent = {
+            "If-None-Match": etag,
+            "If-Modified-Since": last_modified,
+            "Accept": accept,
+        }
         return await self._ask(
             Way(url), {name: value for name, value in sent.items() if value}
         )

@@ -33,6 +33,8 @@ from streams.settings import Settings
 DOCUMENT_TIMEOUT_S = 60.0
 #: Pages under way at once, over all sites; one at a time per site.
 PARALLEL = 16
+#: Of these, what one document may take: its links may lead to thousands of sites.
+PARALLEL_EACH = 4
 #: A larger page is no article.
 PAGE_MAX_BYTES = 3_000_000
 #: A site that asks for longer pauses gets these.
@@ -47,6 +49,8 @@ SITES_MAX = 10_000
 _OF_THE_PAGE: frozenset[FailureKind] = frozenset(
     {"not_found", "gone", "redirects", "too_large", "encoding"}
 )
+#: What is asked for: some servers give feeds to whoever takes them.
+PAGE = "text/html, application/xhtml+xml, */*;q=0.5"
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _FILE = re.compile(
@@ -87,7 +91,8 @@ class Pages:
         )
         if not newest:
             return tuple(items)
-        tasks = {at: asyncio.create_task(self._read(items[at])) for at in newest}
+        share = asyncio.Semaphore(PARALLEL_EACH)
+        tasks = {at: asyncio.create_task(self._read(items[at], share)) for at in newest}
         try:
             await asyncio.wait(tasks.values(), timeout=timeout_s)
         finally:
@@ -106,9 +111,8 @@ class Pages:
             for at, item in enumerate(items)
         )
 
-    async def _read(self, item: RawItem) -> _Page:
-        site = self._site(host_of(item.link))
-        async with site.turn:
+    async def _read(self, item: RawItem, share: asyncio.Semaphore) -> _Page:
+        async with share, (site := self._site(host_of(item.link))).turn:
             if site.resting:
                 return _Page("resting")
             try:
@@ -128,13 +132,14 @@ class Pages:
             return page
 
     async def _visit(self, item: RawItem, site: _Site) -> _Page:
-        leave = await self._robots.leave(item.link)
+        async with self._room:
+            leave = await self._robots.leave(item.link)
         if not leave.given:
             return _Page("robots")
         await asyncio.sleep(site.free_s - time.monotonic())
         try:
             async with self._room:
-                answer = await self._http.get(item.link)
+                answer = await self._http.get(item.link, accept=PAGE)
         finally:
             gap_s = max(self._gap_s, min(leave.delay_s, DELAY_MAX_S))
             site.free_s = time.monotonic() + gap_s

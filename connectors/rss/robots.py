@@ -28,8 +28,9 @@ from streams.pool import Pool
 READ_BYTES = 500 * 1024
 #: A copy is good for so long (section 2.4).
 FRESH_S = 86_400.0
-#: So long a site whose robots.txt cannot be had is left alone (section 2.3.1.4).
-UNREACHABLE_S = 3_600.0
+#: So long a site whose robots.txt cannot be had is left alone (section 2.3.1.4), or the
+#: copy before goes on (section 2.4).
+UNREACHABLE_S = 600.0
 #: Of all copies together; the longest unused go first.
 KEPT_BYTES = 64 * 1024 * 1024
 #: What a copy costs beside its text.
@@ -95,6 +96,7 @@ class Robots:
 
     async def _ask(self, origin: str) -> _Copy:
         text: bytes | None = b""
+        good_s = FRESH_S
         try:
             answer = await self._http.get(f"{origin}/robots.txt")
             if isinstance(answer, Document):
@@ -102,8 +104,8 @@ class Robots:
         except (FetchRefusedError, FetchFailedError) as error:
             if error.failure.kind not in _HAS_NONE:
                 _log.warning("rss.robots_unreachable", site=origin, error=str(error))
-                text = None
-        good_s = UNREACHABLE_S if text is None else FRESH_S
+                before = self._copies.get(origin)
+                text, good_s = before.text if before else None, UNREACHABLE_S
         copy = _Copy(text, time.monotonic() + good_s)
         self._keep(origin, copy)
         return copy

@@ -14,11 +14,12 @@ from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 from connectors.http import HttpClient
-from connectors.rss.fulltext import FAILURES_MAX, Pages
+from connectors.rss.fulltext import FAILURES_MAX, PARALLEL_EACH, Pages
 from connectors.rss.robots import Robots
 from streams.pool import Pool
 from streams.records import Identity, RawItem, Source
 from streams.settings import Http, Rss, Settings
+from tests.integration.connecting import until
 from tests.unit.connectors.newspages import FLOOD, MOPTI, paywall, wordpress
 
 
@@ -33,12 +34,14 @@ class Site:
         self.robots = "User-agent: *\nDisallow: /private/\n"
         self.robots_status = 200
         self.asked: list[str] = []
+        self.accepted: dict[str, str] = {}
         self.at: list[float] = []
         self.hold = asyncio.Event()
         self.url = ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)
+        self.accepted[request.path] = request.headers["Accept"]
         match request.path:
             case "/robots.txt":
                 return web.Response(text=self.robots, status=self.robots_status)
@@ -85,7 +88,7 @@ async def a_site() -> AsyncIterator[Site]:
         site.hold.set()
 
 
-HTTP = Http(allow_private=("127.0.0.1", "localhost"), timeout_s=5)
+HTTP = Http(allow_private=("127.0.0.1", "localhost", "*.localhost"), timeout_s=5)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -157,6 +160,43 @@ async def test_a_missing_robots_txt_allows_and_an_unreachable_forbids(
         site.robots, site.robots_status = "User-agent: *\nDisallow: /\n", status
         (item,) = await pages.read([site.item("/a")])
     assert bool(item.summary) == given
+
+
+async def test_a_page_is_asked_for_as_a_page(pool: Pool) -> None:
+    async with a_site() as site, reading(pool) as pages:
+        await pages.read([site.item("/a")])
+    assert site.accepted["/a"].startswith("text/html")
+
+
+async def test_the_robots_txt_of_before_holds_while_none_can_be_had(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.rss.robots.FRESH_S", 0.0)
+    async with a_site() as site, HttpClient(HTTP) as http:
+        robots = Robots(http, pool, "wirewatch/1.0 (news)")
+        assert (await robots.leave(f"{site.url}/a")).given
+        site.robots_status = 503
+        assert (await robots.leave(f"{site.url}/a")).given
+        assert not (await robots.leave(f"{site.url}/private/a")).given
+    assert len(site.asked) == 2
+
+
+async def test_a_document_that_leads_to_thousands_of_sites_leaves_room_for_others(
+    pool: Pool,
+) -> None:
+    async with a_site() as site, reading(pool) as pages:
+        port = site.url.rpartition(":")[2]
+        site.robots = ""
+        far = [f"http://h{n}.localhost:{port}/slow" for n in range(1_000)]
+        greedy = asyncio.create_task(
+            pages.read([site.item("/a", link=link) for link in far], timeout_s=2.0)
+        )
+        await until(lambda: site.asked.count("/slow") == PARALLEL_EACH)
+        (item,) = await pages.read([site.item("/a")])
+        await greedy
+    assert item.summary
+    assert site.asked.count("/slow") == PARALLEL_EACH
+    assert site.asked.count("/robots.txt") == PARALLEL_EACH + 1
 
 
 async def test_many_who_wait_for_a_robots_txt_ask_once(pool: Pool) -> None:
