@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import Container
+from contextlib import suppress
 
-from connectors.face import APPEND_MAX_RECORDS, patiently, pause
+from connectors.face import APPEND_MAX_RECORDS, patiently
 from streams.events import feed_health, read
 from streams.log.face import Log
 from streams.records import FeedHealth
@@ -24,10 +25,16 @@ class HealthBook:
         self._log = log
         self._flush_s = flush_s
         self._unwritten: dict[str, FeedHealth] = {}
+        self._due = asyncio.Event()
 
-    def note(self, health: FeedHealth) -> None:
-        """Let *health* be written with the next; what it tells of is stored."""
+    def note(self, health: FeedHealth, *, soon: bool = False) -> None:
+        """Let *health* be written with the next; what it tells of is stored.
+
+        *soon*: at once, since no later poll could tell it again.
+        """
         self._unwritten[health.source] = health
+        if soon:
+            self._due.set()
 
     async def load(self, feeds: Container[str]) -> dict[str, FeedHealth]:
         """Return the latest record of each of *feeds*, by source id."""
@@ -46,8 +53,12 @@ class HealthBook:
         return found | newer
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Write every few seconds until *stop* is set; the log being away is waited for."""
-        while not await pause(stop, self._flush_s):
+        """Write every few seconds until cancelled; the log being away is waited for."""
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._flush_s):
+                    await self._due.wait()
+            self._due.clear()
             await patiently(self.flush, stop, doing="writing how the feeds do")
 
     async def flush(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -17,6 +19,7 @@ from structlog.testing import capture_logs
 from connectors.failures import FetchFailedError
 from connectors.http import Document, HttpClient, NotModified
 from connectors.rss.fulltext import Pages
+from connectors.rss.health import fresh
 from connectors.rss.healthbook import HealthBook
 from connectors.rss.poll import Question, Reader, digest
 from connectors.rss.subscription import subscription
@@ -133,3 +136,18 @@ async def test_one_process_polls_more_than_fifty_feeds_a_second(tmp_path: Path) 
             began_s, before = now_s(), site.asked.total()
             await until(lambda: site.asked.total() >= before + 200)
         assert now_s() - began_s < 200 / 50
+
+
+async def test_what_no_later_poll_can_tell_again_is_written_at_once(
+    tmp_path: Path,
+) -> None:
+    async with embedded_log(tmp_path) as log:
+        book = HealthBook(log, flush_s=3_600)
+        writing = asyncio.create_task(book.run(asyncio.Event()))
+        now = clock.now()
+        book.note(fresh("calm", "https://calm.example/", now))
+        book.note(fresh("gap", "https://gap.example/", now), soon=True)
+        async with asyncio.timeout(5):
+            while not await HealthBook(log).load(["gap"]):  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.01)
+        writing.cancel()
