@@ -18,8 +18,13 @@ import sys
 import tempfile
 import time
 
+from collections import defaultdict
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from bench.figures import cpu_s, fresh, modes, quantile
 from bench.internet import Internet, Said, internet, polls
@@ -35,7 +40,19 @@ from streams.topics import HEALTH, RAW
 
 
 SHOWN_MAX = 20
+#: What the connector said, line by line.
+SAID = "connector.log"
 _NAME = re.compile(r"[:/]f(\d+)[:/]e(\d+)\b")
+
+
+class _Fetched(msgspec.Struct):
+    """A line of the connector's."""
+
+    time: datetime
+    source: str
+
+
+_FETCHED = msgspec.json.Decoder(_Fetched)
 
 
 class Plan(NamedTuple):
@@ -49,7 +66,7 @@ class Plan(NamedTuple):
     #: Virtual: how often a feed is asked, on average.
     interval_s: float
     #: In our seconds: an answer that came so shortly before an end may have died with it.
-    under_way_s: float = 10.0
+    under_way_s: float = 5.0
 
     @property
     def lasts_s(self) -> float:
@@ -75,7 +92,7 @@ async def day(plan: Plan, folder: Path) -> Result:
     truth = folder / "truth"
     async with fresh(plan.mode) as settings:
         async with internet(world, plan.speed, truth) as net:
-            with (folder / "connector.log").open("wb") as said:
+            with (folder / SAID).open("wb") as said:
                 config = configure(
                     net, folder / "wirewatch.toml", interval_s=plan.interval_s
                 )
@@ -88,7 +105,15 @@ async def day(plan: Plan, folder: Path) -> Result:
     ends = net.clock.day(interrupted[-1])
     before = plan.under_way_s * plan.speed / DAY_S
     spans = [(net.clock.day(at) - before, net.clock.day(at)) for at in interrupted]
-    verdict = judge(world, seen, arrived, gaps, ends=ends, interrupted=spans)
+    verdict = judge(
+        world,
+        seen,
+        arrived,
+        gaps,
+        ends=ends,
+        interrupted=spans,
+        stored=_stored(folder / SAID, net.clock),
+    )
     asked = sum(poll.said != Said.REDIRECT for poll in seen)
     return Result(
         verdict=verdict,
@@ -152,6 +177,19 @@ def _named(item: RawItem) -> tuple[int, int]:
         if match := _NAME.search(identity.value):
             return int(match[1]), int(match[2])
     raise SystemExit(f"{item.source.id} withdrew what nobody wrote: {item!r}")
+
+
+def _stored(said: Path, clock: Clock) -> dict[int, list[float]]:
+    """Return when the connector said of each feed that a poll of it is over and stored."""
+    stored: defaultdict[int, list[float]] = defaultdict(list)
+    for line in said.read_bytes().splitlines():
+        if b'"rss.fetched"' not in line:
+            continue
+        with suppress(msgspec.DecodeError):  # the last one before a kill is cut off
+            told = _FETCHED.decode(line)
+            day = clock.day(told.time.timestamp())
+            stored[int(told.source.removeprefix("f"))].append(day)
+    return stored
 
 
 async def _gaps(log: Log) -> dict[int, int]:

@@ -3,16 +3,19 @@
 A *text* is an entry in one revision. One that stood in an answer must be on
 ``items.raw`` once; one that no answer showed cannot be, and the feed's gap counter
 should know of it. An answer to a process that was killed a moment later may have died
-with it: what only such an answer showed is told apart.
+with it, if it was the last one of its feed and the process did not say that it was
+stored: what only such an answer showed is told apart.
 """
 
 from __future__ import annotations
 
 import math
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bench.internet import Poll, Said
@@ -82,21 +85,27 @@ def judge(
     *,
     ends: float,
     interrupted: Iterable[tuple[float, float]] = (),
+    stored: Mapping[int, Sequence[float]] = MappingProxyType({}),
 ) -> Verdict:
     """Return what became of what *world* published until day *ends*.
 
     ``gaps`` is what the connector counted by feed; ``interrupted`` are the spans of days
-    whose answers may have died with their process.
+    whose answers may have died with their process; ``stored`` is when it said by feed,
+    in order, that what an answer brought was on the log.
     """
     spans = tuple(interrupted)
     answers: defaultdict[int, list[float]] = defaultdict(list)
+    asked: defaultdict[int, list[float]] = defaultdict(list)
     for poll in polls:
+        asked[poll.feed].append(poll.day)
         if poll.said == Said.SHOWN:
             answers[poll.feed].append(poll.day)
     verdict = Verdict()
     for number in range(world.feeds):
+        # A feed is not asked again before what its last answer brought is stored.
+        over = (asked[number], stored.get(number, ()))
         _judge_feed(
-            _History(world, world.feed(number), answers[number], spans),
+            _History(world, world.feed(number), answers[number], spans, over),
             verdict,
             arrived,
             ends,
@@ -114,6 +123,7 @@ class _History:
         feed: Feed,
         days: list[float],
         spans: tuple[tuple[float, float], ...],
+        over: tuple[Sequence[float], Sequence[float]],
     ) -> None:
         self.world, self.feed = world, feed
         self.safe: set[Shown] = set()
@@ -136,7 +146,13 @@ class _History:
                 self.alike += newest == min(numbers) - 1
             newest = max({newest} | numbers)
             left = next(
-                (end - day for since, end in spans if since <= day <= end), None
+                (
+                    end - day
+                    for since, end in spans
+                    if since <= day <= end
+                    and not any(_any_between(days, day, end) for days in over)
+                ),
+                None,
             )
             if left is not None:
                 self.risky |= dict.fromkeys(shown, left)
@@ -154,6 +170,12 @@ class _History:
     def numbers(self) -> set[int]:
         """The entries that were shown."""
         return {one.number for one in self.texts}
+
+
+def _any_between(days: Sequence[float], since: float, until: float) -> bool:
+    """Whether one of *days*, in order, is after *since* and not after *until*."""
+    place = bisect_right(days, since)
+    return place < len(days) and days[place] <= until
 
 
 def _judge_feed(

@@ -111,6 +111,7 @@ def judged(
     *,
     gaps: int = 0,
     interrupted: tuple[tuple[float, float], ...] = (),
+    stored: tuple[float, ...] = (),
 ) -> Verdict:
     arrived = Arrived()
     arrived.texts[number] = texts
@@ -121,6 +122,7 @@ def judged(
         {number: gaps},
         ends=BEGIN + 1,
         interrupted=interrupted,
+        stored={number: stored},
     )
 
 
@@ -164,6 +166,24 @@ def test_what_only_a_killed_process_was_shown_is_told_apart() -> None:
     verdict = judged(NUMBER, ASKED, texts, interrupted=(span,))
     assert verdict.is_clean
     assert len(verdict.died) == len(only) > 0
+
+
+@pytest.mark.parametrize(
+    ("asked_again", "stored"),
+    [((BEGIN + 0.64,), ()), ((), (BEGIN + 0.61,))],
+    ids=["asked again", "said to be stored"],
+)
+def test_what_a_killed_process_had_stored_for_sure_is_lost(
+    asked_again: tuple[float, ...], stored: tuple[float, ...]
+) -> None:
+    texts = shown(NUMBER, ASKED[:1])
+    span = (BEGIN + 0.55, BEGIN + 0.65)
+    asked = [*ASKED, *asked_again]
+    verdict = judged(NUMBER, asked, texts, interrupted=(span,), stored=stored)
+    assert set(verdict.lost) >= {
+        f"f{NUMBER}/e{one.number}/r{one.revision}"
+        for one in shown(NUMBER, ASKED).keys() - texts.keys()
+    }
 
 
 def test_entries_that_left_their_feed_unseen_are_missed_before_a_gap() -> None:
