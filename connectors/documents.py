@@ -33,6 +33,7 @@ from connectors.http import (
     NotModified,
 )
 from connectors.identities import GIVEN, file_name, file_time
+from connectors.parsers import parsers
 from connectors.radio import detect
 from connectors.radio.items import read as read_transcript
 from connectors.radio.items import read_given, start_of
@@ -59,7 +60,6 @@ UNREACHABLE = "unreachable"
 #: Kinds of refusal of which nothing was read.
 UNREAD = frozenset({UNREADABLE, UNREACHABLE})
 STANDARD_INPUT = "-"
-PARSE_TIMEOUT_S = 20.0
 #: So much shows what a file is.
 _HEAD_BYTES = 65_536
 
@@ -332,12 +332,7 @@ class _Reader:
     async def _parser(self) -> Pool:
         if self._pool is None:
             self._pool = await self._stack.enter_async_context(
-                Pool(
-                    1,
-                    timeout_s=PARSE_TIMEOUT_S,
-                    memory_max_bytes=self._settings.rss.parser_memory_mb * 1_000_000,
-                    name="documents",
-                )
+                parsers(self._settings.rss, name="documents")
             )
         return self._pool
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from connectors.parsers import parsers
 from connectors.rss.archive import Kept, erase
 from connectors.rss.items import read
 from streams import clock, forget
 from streams.errors import PoolCallError, SourceError, TransientError
 from streams.log.face import Log
-from streams.pool import Pool
 from streams.records import UniqueItem
 from streams.settings import Rss
-
-
-PARSE_TIMEOUT_S = 20.0
 
 
 async def erase_from_archive(
@@ -32,10 +29,7 @@ async def erase_from_archive(
     names = frozenset[bytes]().union(
         *[await forget.names(log, one.id) for one in publications]
     )
-    memory = rss.parser_memory_mb * 1_000_000
-    async with Pool(
-        1, timeout_s=PARSE_TIMEOUT_S, memory_max_bytes=memory, name="archive"
-    ) as pool:
+    async with parsers(rss, name="archive") as pool:
 
         async def holds(kept: Kept) -> bool:
             if kept.about is None or kept.about.publisher not in publishers:

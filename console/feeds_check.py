@@ -16,9 +16,10 @@ from rich.text import Text
 
 from connectors.addresses import PrivateHosts, is_public
 from connectors.http import Document, HttpClient, NotModified
+from connectors.parsers import parsers
 from connectors.resolver import DaemonResolver
 from connectors.rss import lists
-from connectors.rss.discover import PARSE_TIMEOUT_S, Discoverer, Seen
+from connectors.rss.discover import Discoverer, Seen
 from connectors.rss.health import after, fresh
 from connectors.rss.look import Look
 from connectors.rss.reading import Reading, look_into
@@ -155,11 +156,9 @@ async def _steps(feed: Feed, settings: Settings) -> AsyncIterator[Finding]:
             yield Finding("answer", ok=False, detail=_without(error, feed.url))
             return
         assert isinstance(answer, Document), "no validators were sent"
-        for finding in _of_answer(feed, answer):
+        for finding in _of_answer(answer):
             yield finding
-        pool = await stack.enter_async_context(
-            Pool(1, timeout_s=PARSE_TIMEOUT_S, name="check")
-        )
+        pool = await stack.enter_async_context(parsers(settings.rss, name="check"))
         reading = await _read(pool, feed, answer, b"")
         if isinstance(reading, Finding):
             yield reading
@@ -201,15 +200,15 @@ def _ports(url: str) -> list[int]:
     return [int(port)] if port.isdecimal() else []
 
 
-def _of_answer(feed: Feed, answer: Document) -> Iterator[Finding]:
+def _of_answer(answer: Document) -> Iterator[Finding]:
     size = f"{len(answer.body):,} bytes"
     kind = answer.content_type or "no content type"
     yield Finding("answer", ok=True, detail=f"{answer.status}, {size}, {kind}")
-    if answer.moved_to:
-        told = f"moved for good to {public_url(answer.moved_to)}: watch it there"
-        yield Finding("redirects", ok=True, look=True, detail=told)
-    elif answer.url != public_url(feed.url):
-        yield Finding("redirects", ok=True, detail=f"for now to {answer.url}")
+    if answer.turns:
+        told = ", ".join(f"{status} to {url}" for status, url in answer.turns)
+        lasting = bool(answer.moved_to)
+        told += ": moved for good, watch it there" if lasting else ": for now"
+        yield Finding("redirects", ok=True, look=lasting, detail=told)
 
 
 async def _read(

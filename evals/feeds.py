@@ -27,16 +27,15 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from connectors.parsers import PARSE_TIMEOUT_S, parsers
 from connectors.rss import charset
 from connectors.rss.document import FeedDocument
 from connectors.rss.parse import parse
 from evals.claims import Verdict, claims_of, headers_of, verdict
 from streams.errors import PoolCallError, SourceError
-from streams.pool import Pool
 from streams.settings import Settings
 
 
-TIMEOUT_S = 20.0
 #: So many examples of each kind of difference go into the JSON.
 EXAMPLES_MAX = 5
 FEEDPARSER = "feedparser"
@@ -129,16 +128,13 @@ def read(case: Case) -> Outcome:
 
 async def run(folder: Path) -> list[Outcome]:
     """Read every case, one after the other, within the limits of the connector."""
-    memory_max_bytes = Settings().rss.parser_memory_mb * 1_000_000
     outcomes = []
-    async with Pool(
-        1, timeout_s=TIMEOUT_S, memory_max_bytes=memory_max_bytes, name="evals"
-    ) as pool:
+    async with parsers(Settings().rss, name="evals") as pool:
         for case in cases(folder):
             try:
                 outcomes.append(await pool.run(read, case))
             except PoolCallError as error:
-                broken = Outcome(case, None, str(error), TIMEOUT_S, broke=True)
+                broken = Outcome(case, None, str(error), PARSE_TIMEOUT_S, broke=True)
                 outcomes.append(broken)
     return outcomes
 

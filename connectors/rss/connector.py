@@ -32,6 +32,7 @@ from connectors.face import (
     until_stopped,
 )
 from connectors.http import Document, HttpClient
+from connectors.parsers import parsers
 from connectors.rss.agenda import Agenda
 from connectors.rss.archive import Archive
 from connectors.rss.fulltext import Pages
@@ -56,14 +57,11 @@ from connectors.urls import host_of
 from streams import clock
 from streams.errors import FatalError, TransientError
 from streams.log.face import Log
-from streams.pool import Pool
 from streams.records import FeedHealth
 from streams.settings import Settings
 from streams.text import fingerprint
 
 
-#: What one document may take to parse; 1 MB of hostile markup takes some seconds.
-PARSE_TIMEOUT_S = 20.0
 #: Feeds that are overdue at the start are asked so many a second, the liveliest first;
 #: or faster, so that all of them come up within so long.
 OVERDUE_PER_S = 50.0
@@ -77,6 +75,10 @@ STATUSES_SHARE = 0.05
 PACE_S = 60.0
 #: What may be written at the end, within the 2 s that stopping takes.
 CLOSE_MAX_S = 1.0
+#: Of the workers, what feeds with pages may take: they may wait a minute for them.
+PAGES_SHARE = 0.5
+#: After which such a feed comes up again, at least.
+PAGES_LATER_S = 10.0
 #: A feed at which we stumble is asked again after so long; so many in a row, with no
 #: other poll in between, are not about the feeds: the process ends.
 STUMBLED_S = 3_600.0
@@ -119,6 +121,8 @@ class RssConnector:
         self._statuses_good_s = 0.0
         self._limits = limits(settings.rss)
         self._rng = random.Random()  # noqa: S311 - spreads requests
+        #: Of the workers, those at a feed with pages.
+        self._with_pages = 0
         #: Polls in a row that raised what nobody foresaw.
         self._stumbles = 0
 
@@ -172,14 +176,13 @@ class RssConnector:
 
     async def _poll_all(self, stop: asyncio.Event) -> None:
         settings = self._settings
-        parsers = settings.rss.parsers or max(1, (os.cpu_count() or 1) // 2)
+        processes = settings.rss.parsers or max(1, (os.cpu_count() or 1) // 2)
         self._stop = stop
         async with (
             HttpClient(settings.http, parallel=settings.rss.parallel) as http,
-            Pool(
-                parsers,
-                timeout_s=PARSE_TIMEOUT_S,
-                memory_max_bytes=settings.rss.parser_memory_mb * 1_000_000,
+            parsers(
+                settings.rss,
+                processes,
                 # Else the first answers wait for that, and die with us if we do.
                 initializer=prepare,
                 name="feeds",
@@ -314,13 +317,24 @@ class RssConnector:
 
     async def _next(self) -> Watched:
         """Return the next feed to ask, when it is due; its host is busy from then on."""
-        while (ident := self._agenda.take(now_s())) is None:
+        while (one := self._take()) is None:
             at = self._agenda.next_at()
             self._woken.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if at is None else at - now_s()):
                     await self._woken.wait()
-        return self._watched[ident]
+        return one
+
+    def _take(self) -> Watched | None:
+        """Return a feed that is due; one with pages comes later if others wait for theirs."""
+        most = max(1, round(self._settings.rss.parallel * PAGES_SHARE))
+        while (ident := self._agenda.take(now_s())) is not None:
+            one = self._watched[ident]
+            if not one.feed.full_text or self._with_pages < most:
+                return one
+            self._agenda.done(ident, now_s())
+            self._put(one, now_s() + PAGES_LATER_S * self._rng.uniform(1, 2))
+        return None
 
     def _free(self, one: Watched) -> None:
         """Let the host be asked again."""
@@ -348,9 +362,14 @@ class RssConnector:
         while True:
             async with self._turn:
                 one = await self._next()
-            async with self._only(one):
-                await self._poll(one)
-                self._stumbles = 0
+                has_pages = one.feed.full_text
+                self._with_pages += has_pages
+            try:
+                async with self._only(one):
+                    await self._poll(one)
+                    self._stumbles = 0
+            finally:
+                self._with_pages -= has_pages
 
     @asynccontextmanager
     async def _only(self, one: Watched) -> AsyncIterator[None]:
@@ -499,7 +518,7 @@ class RssConnector:
         for said in tidings(before, health):
             _log.warning("rss.feed", source=one.ident, said=said)
         one.health = health
-        self._book.note(health)
+        self._book.note(health, soon=look.gap)
         wait_s = (health.next_poll - look.at).total_seconds() if health.next_poll else 0
         self._put(one, now_s() + max(wait_s, 0.0))
 

@@ -16,15 +16,14 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from connectors.http import Document, HttpClient, NotModified
+from connectors.parsers import parsers
 from connectors.rss.document import FeedDocument
 from connectors.rss.parse import parse
 from connectors.urls import canonical, joined
 from streams.errors import PoolCallError, SourceError, SourceUnavailableError
-from streams.pool import Pool
 from streams.settings import Settings
 
 
-PARSE_TIMEOUT_S = 20.0
 #: Of one page so many addresses are tried.
 TRIED_MAX = 16
 #: From the folder of the page, then from the root of its site.
@@ -79,12 +78,7 @@ class Discoverer:
     def __init__(self, settings: Settings, http: HttpClient) -> None:
         self._gap_s = settings.rss.host_gap_s
         self._http = http
-        self._pool = Pool(
-            1,
-            timeout_s=PARSE_TIMEOUT_S,
-            memory_max_bytes=settings.rss.parser_memory_mb * 1_000_000,
-            name="discovery",
-        )
+        self._pool = parsers(settings.rss, name="discovery")
 
     async def __aenter__(self) -> Self:
         await self._pool.__aenter__()
