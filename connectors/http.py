@@ -98,6 +98,8 @@ class Document(NamedTuple):
     hub: str = ""
     topic: str = ""
     status: int = 200
+    #: Each redirect on the way: its status, and where it led, without credentials.
+    turns: tuple[tuple[int, str], ...] = ()
     #: As received, but for cookies and what repeats a credential of the address.
     headers: tuple[tuple[str, str], ...] = ()
 
@@ -247,6 +249,7 @@ class HttpClient:
             hub=hub,
             topic=topic,
             status=answer.status,
+            turns=tuple(way.turns),
             headers=way.kept(answer),
         )
 

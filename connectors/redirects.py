@@ -35,6 +35,8 @@ class Way:
         self.url = url
         self.form = form
         self.private = False
+        #: Each redirect: its status, and where it led, without credentials.
+        self.turns: list[tuple[int, str]] = []
         self._seen: set[URL] = set()
         self._permanent = True
 
@@ -64,6 +66,7 @@ class Way:
         self._permanent = self._permanent and status in PERMANENT
         self.at = _next(self.at, location)
         self._enter()
+        self.turns.append((status, public_url(str(self.at))))
 
     def moved_to(self) -> str:
         """Return where permanent redirects alone led, if that may be remembered."""

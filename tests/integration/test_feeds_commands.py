@@ -48,6 +48,10 @@ class Paper(BaseHTTPRequestHandler):
             self._answer(200, FEED.format(name=name, number=number), "text/xml")
         elif self.path == "/moved":
             self._answer(301, location="/papers/a")
+        elif self.path == "/there":
+            self._answer(302, location="/moved?token=Xq7")
+        elif self.path == "/moved?token=Xq7":
+            self._answer(301, location="/papers/a")
         else:
             self._answer(404)
 
@@ -96,13 +100,13 @@ class Said(NamedTuple):
 
 
 class Desk:
-    """The command on data of its own."""
+    """The command on data of its own; ``where`` says which log, the embedded one if none."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, where: str = "") -> None:
         self.folder = folder
         self._options = ["--config", str(folder / "wirewatch.toml")]
         (folder / "wirewatch.toml").write_text(
-            "[http]\nallow_private = ['127.0.0.1']\n[rss]\nhost_gap_s = 0.0\n"
+            f"{where}\n[http]\nallow_private = ['127.0.0.1']\n[rss]\nhost_gap_s = 0.0\n"
         )
 
     def __call__(self, *words: str, code: int = 0, stdin: str = "") -> Said:
@@ -195,6 +199,26 @@ def test_without_feeds_it_is_said_how_to_add_one(desk: Desk) -> None:
         assert "feeds add URL" in desk(*words).stdout
 
 
+@pytest.mark.usefixtures("desk")
+def test_the_list_is_changed_on_kafka_as_on_the_embedded_log(
+    tmp_path: Path, kafka: str, prefix: str
+) -> None:
+    servers = f"mode = 'servers'\nprefix = '{prefix}'\n[kafka]\nbootstrap = '{kafka}'"
+    desk = Desk(tmp_path, servers)
+    assert desk.lines() == [], "there are no topics yet"
+    addresses = "".join(f"https://h{n}.example/feed\n" for n in range(20))
+    desk("import", "-", "--tag", "Sahel", stdin=addresses)
+    desk("pause", "--host", "h7.example")
+    desk("remove", "h8.example/feed")
+    states = {feed["id"]: feed["state"] for feed in desk.lines()}
+    assert len(states) == 19
+    assert "h8.example/feed" not in states
+    assert [one for one in states if states[one] == "paused"] == ["h7.example/feed"]
+    desk("resume", "--tag", "Sahel")
+    assert desk.lines("list", "--state", "paused", code=1) == []
+    assert desk("export", "--tag", "Sahel").stdout.count("xmlUrl") == 19
+
+
 def test_check_says_step_by_step_what_a_poll_would_find(desk: Desk, site: Site) -> None:
     steps = {one["what"]: one for one in desk.lines("check", site("/papers/a"))}
     assert "1 entry in 'Paper a'" in steps["format"]["detail"]
@@ -210,6 +234,21 @@ def test_check_says_step_by_step_what_a_poll_would_find(desk: Desk, site: Site) 
         last = desk.lines("check", url, code=1)[-1]
         assert (last["what"], last["ok"]) == (what, False)
         assert why in last["detail"]
+
+
+def test_check_names_each_redirect_and_whether_it_lasts(desk: Desk, site: Site) -> None:
+    there, at = f"{site('/moved')}?token=***", site("/papers/a")
+    for path, detail, look in (
+        ("/moved", f"301 to {at}: moved for good, watch it there", True),
+        ("/there", f"302 to {there}, 301 to {at}: for now", False),
+    ):
+        steps = {one["what"]: one for one in desk.lines("check", site(path))}
+        assert steps["redirects"] == {
+            "what": "redirects",
+            "ok": True,
+            "detail": detail,
+            "look": look,
+        }
 
 
 def test_discover_reports_the_feeds_that_a_page_names(desk: Desk, site: Site) -> None:
