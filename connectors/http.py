@@ -81,6 +81,7 @@ class NotModified(NamedTuple):
 class Document(NamedTuple):
     """What an address gave."""
 
+    #: Without what repeats a credential of the address.
     body: bytes
     #: Where it was found in the end, without credentials.
     url: str
@@ -235,7 +236,7 @@ class HttpClient:
                 status=answer.status,
                 retry_after_s=patience_s,
             )
-        body = await self._body(answer, limit)
+        body = way.without_secrets(await self._body(answer, limit))
         hub, topic = links(answer.headers.getall("Link", ()), str(answer.url))
         return Document(
             body=body,

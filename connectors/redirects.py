@@ -15,7 +15,7 @@ from connectors.failures import (
     FetchRefusedError,
     fetch_error,
 )
-from connectors.urls import public_url, secrets_of
+from connectors.urls import public_url, secrets_of, without_secrets
 
 
 REDIRECTS_MAX = 10
@@ -88,6 +88,10 @@ class Way:
             if name.lower() not in _COOKIES
             and not any(secret in value for secret in secrets)
         )
+
+    def without_secrets(self, body: bytes) -> bytes:
+        """Return *body* without the credentials that it repeats."""
+        return without_secrets(without_secrets(body, self.url), str(self.at))
 
     def told(self, message: str) -> str:
         """Return *message* with the address before it, and where that led."""

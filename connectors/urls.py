@@ -33,6 +33,8 @@ SECRET = re.compile(
     re.IGNORECASE,
 )
 HIDDEN = "***"
+#: Shorter values of such a parameter may be words.
+TOKEN_MIN = 16
 
 #: RFC 3986: what a path or query may hold unescaped, and the sign of an escape.
 _PATH_SAFE = "/:@!$&'()*+,;=~-._"
@@ -65,6 +67,37 @@ def secrets_of(url: str) -> frozenset[str]:
         if SECRET.fullmatch(unquote(name)):
             found.append(value)
     return frozenset(filter(None, (*found, *map(unquote, found))))
+
+
+def without_secrets(body: bytes, url: str) -> bytes:
+    """Return *body* without the credentials of *url*, where it repeats them.
+
+    That is as parameters and as user and password; long ones that no slug is anywhere.
+    """
+    parts = _split(url)
+    if parts is None:
+        return body
+    user = parts.netloc.rpartition("@")[0]
+    if user.partition(":")[2]:
+        body = body.replace(_as_bytes(f"{user}@"), b"")
+    for pair in parts.query.split("&"):
+        name, _, value = pair.partition("=")
+        if not value or not SECRET.fullmatch(unquote(name)):
+            continue
+        for told in {pair, unquote(pair)}:
+            whole = re.escape(_as_bytes(told)) + rb"(?![\w%.~-])"
+            body = re.sub(whole, _veiled_in, body)
+        if len(value) >= TOKEN_MIN and any(map(str.isdigit, value)):
+            body = body.replace(_as_bytes(value), _as_bytes(HIDDEN))
+    return body
+
+
+def _veiled_in(found: re.Match[bytes]) -> bytes:
+    return found[0].partition(b"=")[0] + _as_bytes(f"={HIDDEN}")
+
+
+def _as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 def canonical(url: str) -> str:

@@ -67,7 +67,7 @@ class Feeds(BaseHTTPRequestHandler):
             here = f"http://reader:{MARK}-1@{self.headers['Host']}{self.path}"
             self._answer(
                 200,
-                FEED.format(place=place),
+                FEED.format(place=here.replace("&", "&amp;")),
                 **{"Link": f'<{here}>; rel="self"', "Content-Location": self.path},
             )
         else:

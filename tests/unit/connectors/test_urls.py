@@ -3,7 +3,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.urls import canonical, host_of, public_url, registrable_domain
+from connectors.urls import (
+    canonical,
+    host_of,
+    public_url,
+    registrable_domain,
+    without_secrets,
+)
 
 
 @pytest.mark.parametrize(
@@ -144,3 +150,23 @@ def test_a_password_with_a_slash_in_it_is_not_taken_for_a_port_and_path(
     url: str,
 ) -> None:
     assert "ses" not in public_url(url)
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        ("<guid>https://e.org/1?key=news&amp;p=2</guid>", "/1?key=***&amp;p=2<"),
+        ("https://me:word@e.org/1", "https://e.org/1<"),
+        ("the pass is 0f3a9c77e1d24b58", "the pass is ***"),
+        ("https://e.org/1?sig=0f3a9c77e1d24b58", "?sig=***<"),
+        ("https://e.org/news?section=news&key=newsletter", "=news&key=newsletter<"),
+        ("me and my word, news", "me and my word, news<"),
+    ],
+)
+def test_what_repeats_a_credential_of_its_address_is_without_it(
+    body: str, kept: str
+) -> None:
+    url = "https://me:word@e.org/feed?key=news&token=0f3a9c77e1d24b58&page=2"
+    found = without_secrets(f"{body}<".encode(), url).decode()
+    assert kept in found
+    assert without_secrets(body.encode(), "https://e.org/feed?page=2") == body.encode()
