@@ -481,3 +481,23 @@ async def test_what_a_hub_delivers_is_published_as_if_it_were_polled(
         assert site.asked["/f"] == 1
         titles = [one.title for one in await published(log)]
     assert titles == ["f", "delivered", "delivered"]
+
+
+async def test_feeds_whose_pages_are_waited_for_leave_workers_to_the_others(
+    tmp_path: Path,
+) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        slow = [
+            msgspec.structs.replace(
+                site.feed(f"slow{number}", host=f"s{number}.localhost"), full_text=True
+            )
+            for number in range(6)
+        ]
+        site.hanging = {f"/{feed.id}" for feed in slow}
+        plain = [site.feed(f"f{number}") for number in range(3)]
+        connector = connector_of(*slow, *plain, log=log, parallel=4)
+        async with running(connector):
+            await until(lambda: sum(site.asked[f"/{one.id}"] for one in plain) == 3)
+            await until(lambda: sum(site.asked[path] for path in site.hanging) >= 2)
+            assert sum(site.asked[path] for path in site.hanging) == 2
+            site.go_on.set()
