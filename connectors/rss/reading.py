@@ -187,6 +187,8 @@ def remembered(
         for one in known or [recollection.exact(trace) or trace]:
             flags = one.flags if one.key in recollection else one.flags | fresh
             added[one.key] = one._replace(flags=flags | (trace.flags & WITHDRAWN))
+    if not delivered and before.traces and set(before.traces) >= set(added.values()):
+        return memory
     kept = [one for one in before.traces if one.key not in added]
     if delivered:
         guids = _trusted_guids(added.values())

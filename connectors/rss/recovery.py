@@ -370,6 +370,8 @@ class Ledger:
     ) -> Counter[str]:
         """Add to *kept* what lies in [since, ends); return what was new, by source."""
         found: Counter[str] = Counter()
+        # There a cursor is stored with what it covers.
+        covered = frozenset(kept) if self._log.atomic else frozenset()
         waiting: defaultdict[str, list[RawItem]] = defaultdict(list)
 
         def fold() -> None:
@@ -383,7 +385,8 @@ class Ledger:
 
         count = 0
         async for record in self._log.read(RAW.name, since, ends):
-            if item := _item(record, feeds):
+            item = _item(record, feeds)
+            if item and item.source.id not in covered:
                 waiting[item.source.id].append(item)
                 count += 1
                 if not count % FOLDED_RECORDS:

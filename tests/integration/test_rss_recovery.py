@@ -87,6 +87,12 @@ def is_cursor_of(ident: str) -> Callable[[Sequence[Output]], bool]:
     )
 
 
+async def cursors_of(log: Log, ident: str) -> list[Record]:
+    """Return what lies on the topic of cursors for feed *ident*."""
+    stored = await records(log, CURSORS.name)
+    return [one for one in stored if one.key == ident.encode()]
+
+
 @asynccontextmanager
 async def dying(
     log: Mortal, at: Callable[[Sequence[Output]], bool]
@@ -119,6 +125,28 @@ async def test_items_whose_cursor_a_killed_process_did_not_write_are_not_repeate
         ("Item 3", "as it was"): 1,
         ("Item 4", "as it was"): 1,
     }
+
+
+async def test_what_a_cursor_covers_is_not_recovered_nor_stored_again(
+    log: Mortal,
+) -> None:
+    async with a_paper() as paper:
+        connector = reading(paper, log)
+        with suppress(asyncio.CancelledError):
+            killed = asyncio.create_task(connector.run(asyncio.Event()))
+            await until(lambda: paper.not_modified > 0)
+            paper.items.insert(0, item(3))
+            await until(lambda: connector.statuses()[0].published == 3)
+            killed.cancel()
+            log.dead = True
+            await killed
+        log.dead = False
+        cursors = await cursors_of(log, "paper")
+        with capture_logs() as lines:
+            await Ledger(log, Shard()).open({"paper"})
+        (opened,) = [one for one in lines if one["event"] == "rss.shard_opened"]
+        assert opened["recovered"] == 0
+        assert await cursors_of(log, "paper") == cursors
 
 
 async def test_a_document_of_several_appends_is_remembered_as_far_as_it_came(
