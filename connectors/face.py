@@ -72,6 +72,8 @@ class SourceStatus(NamedTuple):
     due: datetime | None = None
     #: From publication to reading: the median lately; 0: not known.
     lateness_s: float = 0.0
+    #: Its host asked to be left alone for now; what is due waits until then.
+    resting: bool = False
 
 
 class Appending(Protocol):

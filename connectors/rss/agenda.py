@@ -22,6 +22,8 @@ class _Host:
     waiting: list[tuple[float, str]] = field(default_factory=list)
     busy: bool = False
     free_s: float = 0.0
+    #: Until when it asked to be left alone.
+    paused_s: float = 0.0
     #: When it can be asked next, as the queue of hosts has it; None: it is not in it.
     ready_s: float | None = None
     #: Feeds that wait; ``waiting`` is longer where some were moved or dropped.
@@ -102,8 +104,15 @@ class Agenda:
     def host_pause(self, host: str, until_s: float) -> None:
         """Leave a host alone until then, as it asked for."""
         known = self._hosts.setdefault(host, _Host())
+        known.paused_s = max(known.paused_s, until_s)
         known.free_s = max(known.free_s, until_s)
         self._enqueue(host)
+
+    def paused_until(self, ident: str) -> float:
+        """Return until when the host of a feed that waits is left alone; 0: it is not."""
+        if (waiting := self._feeds.get(ident)) is None:
+            return 0.0
+        return self._hosts[waiting[0]].paused_s
 
     def next_at(self) -> float | None:
         """Return when :meth:`take` may have a feed; None: not before something changes."""

@@ -47,6 +47,7 @@ from connectors.rss.schedule import limits, pace
 from connectors.rss.shard import Shard
 from connectors.rss.watched import (
     Watched,
+    brought_back,
     due_in_s,
     is_still_asked,
     now_s,
@@ -132,7 +133,7 @@ class RssConnector:
         if began_s >= self._statuses_good_s:
             now = clock.now()
             self._statuses = [
-                one.status(now, began_s)
+                one.status(now, began_s, self._agenda.paused_until(one.ident))
                 for one in self._watched.values()
                 if not one.leaving
             ]
@@ -514,9 +515,16 @@ class RssConnector:
             one.health, hub_until=until, topic=topic, hub=hub
         )
         with_own = self._limits._replace(own_s=one.feed.interval_s)
-        health = after(before, look, with_own, self._rng)
-        for said in tidings(before, health):
-            _log.warning("rss.feed", source=one.ident, said=said)
+        judged = after(before, look, with_own, self._rng)
+        health = brought_back(judged, one.feed.url, look.at)
+        said = tidings(before, health)
+        if health is not judged:
+            said.append(
+                f"where it had moved to it is {judged.state} ({judged.because}): it is "
+                "asked at the address that you gave"
+            )
+        for each in said:
+            _log.warning("rss.feed", source=one.ident, said=each)
         one.health = health
         self._book.note(health, soon=look.gap)
         wait_s = (health.next_poll - look.at).total_seconds() if health.next_poll else 0

@@ -117,12 +117,14 @@ class Watched:
         refusals[kind] = refusals.get(kind, 0) + 1
         self.refused += 1
 
-    def status(self, now: datetime, now_s: float) -> SourceStatus:
-        """Return how it does."""
+    def status(
+        self, now: datetime, now_s: float, paused_until_s: float
+    ) -> SourceStatus:
+        """Return how it does; ``paused_until_s`` is when its host may be asked again."""
         health = self.health
         due = None
         if self.due_s is not None and not self.paused:
-            due = now + timedelta(seconds=self.due_s - now_s)
+            due = now + timedelta(seconds=max(self.due_s, paused_until_s) - now_s)
         lasting = health.state in {"parked", "gone", "paused"}
         return SourceStatus(
             connector="rss",
@@ -138,6 +140,7 @@ class Watched:
             refusals=self.refusals or {},
             due=due,
             lateness_s=health.lateness_s,
+            resting=paused_until_s > now_s and not self.paused,
         )
 
 
@@ -179,6 +182,16 @@ def revived(health: FeedHealth, rolled: Rolled) -> FeedHealth:
         told=told,
         updated=rolled.said,
     )
+
+
+def brought_back(health: FeedHealth, url: str, now: datetime) -> FeedHealth:
+    """Return *health*; of a feed that is at rest where it had moved to, at *url* again.
+
+    That is what the user gives: there the move may have been undone.
+    """
+    if health.state not in {"parked", "gone"} or health.url == public_url(url):
+        return health
+    return elsewhere(health, url, now)
 
 
 def elsewhere(health: FeedHealth, url: str, now: datetime) -> FeedHealth:

@@ -187,6 +187,12 @@ METRICS = (
         "Sources by state: waiting, good, failing, parked, gone or paused.",
     ),
     Declared(
+        "wirewatch_sources_resting",
+        "gauge",
+        ("connector",),
+        "Sources whose host asks to be left alone for now: not asked, and not overdue.",
+    ),
+    Declared(
         "wirewatch_source_overdue_seconds",
         "gauge",
         ("connector",),

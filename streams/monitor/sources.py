@@ -87,6 +87,8 @@ def _together(
     states = Counter(map(state_of, group))
     for state in STATES:
         yield Value("wirewatch_sources", (connector, state), states[state])
+    resting = sum(one.resting for one in group)
+    yield Value("wirewatch_sources_resting", (connector,), resting)
     late_s = [(now - one.due).total_seconds() for one in group if one.due is not None]
     overdue_s = max(0.0, *late_s) if late_s else 0.0
     yield Value("wirewatch_source_overdue_seconds", (connector,), overdue_s)

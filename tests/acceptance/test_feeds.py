@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from console.cli import app
 

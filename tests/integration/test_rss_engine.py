@@ -158,6 +158,10 @@ async def test_a_host_that_asks_for_a_pause_is_left_alone_and_no_other(
             await until(lambda: site.asked["/f0"] > 2)
             assert site.asked["/busy"] == 1
             assert site.asked["/beside"] == 0
+            resting = [one for one in connector.statuses() if one.resting]
+            assert {one.id for one in resting} == {busy.id, beside.id}
+            later = clock.now() + timedelta(seconds=500)
+            assert all(one.due and one.due > later for one in resting), "not overdue"
 
 
 async def test_feeds_that_hang_keep_no_other_host_waiting(tmp_path: Path) -> None:

@@ -184,6 +184,12 @@ def test_a_removed_feed_takes_nothing_from_what_many_counted() -> None:
     assert after[name] == before[name] == 3 * (EACH_MAX + 2)
 
 
+def test_sources_whose_host_asks_for_patience_are_counted() -> None:
+    some = (feed(), feed(resting=True), feed(resting=True))
+    found = values(scraped(watched(connectors=[Feeds(*some)])))
+    assert found["wirewatch_sources_resting", "rss"] == 2
+
+
 def test_a_paused_feed_is_not_silent() -> None:
     text = scraped(watched(connectors=[Feeds(feed(state="paused"))]))
     assert not [k for k in values(text) if k[0].endswith("last_good_timestamp_seconds")]
