@@ -151,3 +151,31 @@ async def test_what_no_later_poll_can_tell_again_is_written_at_once(
             while not await HealthBook(log).load(["gap"]):  # noqa: ASYNC110 - no event
                 await asyncio.sleep(0.01)
         writing.cancel()
+
+
+async def test_a_move_that_comes_to_nothing_is_undone(tmp_path: Path) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        feed = site.feed("f")
+        connector = connector_of(feed, log=log)
+        async with running(connector):
+            await until(
+                lambda: [one.state for one in connector.statuses()] == ["fresh"]
+            )
+        book = HealthBook(log)
+        health = (await book.load(["f"]))["f"]
+        site.statuses["/new"] = 410
+        moved = msgspec.structs.replace(
+            health, url=site.feed("new").url, next_poll=clock.now()
+        )
+        await log.append([feed_health(moved)])
+        connector = connector_of(feed, log=log)
+        with capture_logs() as lines:
+            async with running(connector):
+                await until(
+                    lambda: [one.state for one in connector.statuses()] == ["unchanged"]
+                )
+        (told,) = [line for line in lines if line["event"] == "rss.feed"]
+        assert "at the address that you gave" in told["said"]
+        assert site.asked["/new"] == 1
+        back = (await book.load(["f"]))["f"]
+        assert (back.url, back.state) == (feed.url, "good")
