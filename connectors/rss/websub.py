@@ -18,7 +18,7 @@ import random
 import secrets
 import time
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -53,8 +54,10 @@ LEASE_MAX_S = 864_000.0
 #: Requests a second that anybody may make, and how many at once after a pause.
 RATE = 100.0
 BURST = 500.0
-#: Bodies on their way in, those that wait for the connector, and a subscription's share.
+#: Bodies on their way in, a subscription's share of them; those that wait for the
+#: connector, and a subscription's share.
 RECEIVING_MAX = 16
+RECEIVING_EACH = 2
 HELD_MAX_BYTES = 64_000_000
 INBOX_MAX = 8
 BODY_TIMEOUT_S = 30.0
@@ -111,7 +114,7 @@ class Hubs:
         self._of_topic: dict[tuple[str, str], _Subscription] = {}
         self._of_path: dict[str, _Subscription] = {}
         self._wanted: asyncio.Queue[_Subscription] = asyncio.Queue()
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._bucket = _Bucket(RATE, BURST)
         self._receiving = 0
         self._held_bytes = 0
@@ -255,7 +258,7 @@ class Hubs:
             form["hub.lease_seconds"] = f"{self._lease_s:.0f}"
             form["hub.secret"] = one.secret
         try:
-            async with self._turns[host_of(one.hub)]:
+            async with self._turns.setdefault(host_of(one.hub), asyncio.Lock()):
                 await self._http.post(one.hub, form)
                 await asyncio.sleep(self._pace.gap_s)
         except (FetchFailedError, FetchRefusedError) as error:
@@ -324,9 +327,12 @@ class Hubs:
         if one is None or one.left.is_set():
             return self._refuse("unknown", HTTPStatus.GONE)
         held = self._held_bytes >= HELD_MAX_BYTES or one.inbox.full()
-        if held or self._receiving >= RECEIVING_MAX:
+        # Who sends slowly, and often, holds up itself alone.
+        full = self._receiving >= RECEIVING_MAX or one.receiving >= RECEIVING_EACH
+        if held or full:
             return self._refuse("busy", HTTPStatus.SERVICE_UNAVAILABLE)
         self._receiving += 1
+        one.receiving += 1
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 sent = await self._body(request)
@@ -334,6 +340,7 @@ class Hubs:
             return self._refuse("slow", HTTPStatus.REQUEST_TIMEOUT)
         finally:
             self._receiving -= 1
+            one.receiving -= 1
         if sent is None:
             return self._refuse("too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return self._accept(one, request, sent)
@@ -430,6 +437,8 @@ class _Subscription:
     #: It has delivered, and kept nothing back since.
     trusted: bool = False
     misses: int = 0
+    #: Bodies on their way in.
+    receiving: int = 0
     #: None: nothing more comes.
     inbox: asyncio.Queue[Document | None] = field(
         default_factory=lambda: asyncio.Queue(INBOX_MAX)

@@ -317,6 +317,28 @@ async def test_a_hub_is_told_to_come_again_while_the_connector_is_busy() -> None
     assert got == [b"%d" % n for n in range(websub.INBOX_MAX + 1)], "in order"
 
 
+async def test_a_hub_that_sends_slowly_and_often_holds_up_no_other() -> None:
+    async with a_hub() as hub, subscribing(hub) as (hubs, reader):
+        hubs.offer("slow", "https://slow.example/feed", hub.url)
+        await subscribed(hub, "https://slow.example/feed")
+        hubs.offer("paper", TOPIC, hub.url)
+        await subscribed(hub)
+        first, *_ = [one["hub.callback"] for one in hub.requests]
+        head = b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+        port = int(reader.base.rpartition(":")[2])
+        held: list[asyncio.StreamWriter] = []
+        async with asyncio.timeout(5):
+            for _ in range(websub.RECEIVING_MAX + 1):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(head % first.removeprefix(reader.base).encode())
+                held.append(writer)
+            refused = websub.RECEIVING_MAX + 1 - websub.RECEIVING_EACH
+            await until(lambda: hubs.counts["busy"] == refused)
+        assert await hub.publish(TOPIC, b"<rss/>") == [202]
+        for writer in held:
+            writer.close()
+
+
 async def test_strangers_are_held_off_and_hubs_are_not() -> None:
     async with a_hub() as hub, subscribing(hub) as (hubs, reader):
         hubs.offer("paper", TOPIC, hub.url)
