@@ -290,7 +290,10 @@ def _moved(health: FeedHealth, look: Look) -> FeedHealth:
         moved_to="",
         moved_times=0,
         moved_since=None,
-        told=(*health.told, f"moved {look.moved_to}"),
+        told=(
+            *(one for one in health.told if not one.startswith("moved ")),
+            f"moved {look.moved_to}",
+        ),
     )
 
 

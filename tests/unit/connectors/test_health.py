@@ -426,3 +426,16 @@ def test_any_polls_in_any_order_of_time_end_in_a_next_poll_within_bounds(
         assert len(set(health.told)) == len(health.told)
         assert all(tidings(before, health))
         assert health.daily >= 0
+
+
+def test_a_feed_that_moves_to_and_fro_is_told_of_each_time_and_remembers_one() -> None:
+    health, said = good(url="https://a.example/"), list[str]()
+    for day in range(40):
+        at = NOW + timedelta(days=day)
+        to = "https://b.example/" if day // 10 % 2 == 0 else "https://a.example/"
+        was, health = health, step(health, look(at=at, moved_to=to))
+        said += tidings(was, health)
+    assert len([one for one in said if "moved" in one]) == 4
+    assert [one for one in health.told if "moved" in one] == [
+        "moved https://a.example/"
+    ]
