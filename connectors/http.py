@@ -63,6 +63,7 @@ OPEN_MAX = 256
 VALIDATOR_MAX = 1_024
 
 _NOT_MODIFIED = 304
+_VALIDATORS = frozenset({"If-None-Match", "If-Modified-Since"})
 _UNASKABLE = "not an address that can be asked"
 
 
@@ -217,7 +218,7 @@ class HttpClient:
         limit: asyncio.Timeout,
     ) -> NotModified | Document:
         now = clock.now()
-        if answer.status == _NOT_MODIFIED and sent:
+        if answer.status == _NOT_MODIFIED and not _VALIDATORS.isdisjoint(sent):
             etag, last_modified = (
                 _field(answer, "ETag"),
                 _field(answer, "Last-Modified"),

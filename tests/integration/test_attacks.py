@@ -210,6 +210,13 @@ async def test_failures_are_graded(
     assert failure.retry_after_s == (120 if asked_for_patience else 0)
 
 
+async def test_a_page_that_was_not_modified_since_nothing_is_a_failure() -> None:
+    said = saying(b"HTTP/1.1 304 Unasked\r\n\r\n")
+    async with serving(said) as port, HttpClient(ALLOWED) as http:
+        with pytest.raises(FetchFailedError, match="answers 304"):
+            await http.get(f"http://127.0.0.1:{port}/", accept="text/html")
+
+
 async def test_a_chunk_that_is_none_ends_a_body_at_once() -> None:
     hung_up = asyncio.Event()
 
