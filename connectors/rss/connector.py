@@ -36,9 +36,10 @@ from connectors.parsers import parsers
 from connectors.rss.agenda import Agenda
 from connectors.rss.archive import Archive
 from connectors.rss.fulltext import Pages
-from connectors.rss.health import after, tidings
+from connectors.rss.health import OUTAGES, after, tidings
 from connectors.rss.healthbook import HealthBook
 from connectors.rss.look import Look
+from connectors.rss.outage import Outage
 from connectors.rss.poll import FAULTS, Found, Question, Reader, ask, failed
 from connectors.rss.reading import prepare
 from connectors.rss.recovery import CHECKPOINT_S, Kept, Ledger
@@ -122,6 +123,7 @@ class RssConnector:
         self._statuses_good_s = 0.0
         self._limits = limits(settings.rss)
         self._rng = random.Random()  # noqa: S311 - spreads requests
+        self._outage = Outage()
         #: Of the workers, those at a feed with pages.
         self._with_pages = 0
         #: Polls in a row that raised what nobody foresaw.
@@ -166,6 +168,8 @@ class RssConnector:
         healths = await patiently(loading, stop, doing="reading how the feeds do")
         if kept is not None and healths is not None:
             self._join(rolled, kept, healths)
+            failing = {one.host for one in self._failed_in_outage()}
+            self._outage.resume(failing, {one.host for one in self._watched.values()})
 
     async def _first_list(self, stop: asyncio.Event) -> dict[str, Rolled] | None:
         """Return the feeds once there are any; None when *stop* is set before."""
@@ -417,10 +421,34 @@ class RssConnector:
     async def _poll(self, one: Watched) -> None:
         question = one.question(clock.now())
         found = await self._asked(one, question)
+        self._note_outage(one, question, found.look)
         if is_still_asked(one, question):
             await self._settle(one, question, found)
         elif not (one.leaving or one.paused):
             self._put(one, now_s())
+
+    def _note_outage(self, one: Watched, question: Question, look: Look) -> None:
+        """Tell of an outage of ours; when it is over, ask those that failed in it."""
+        kind = look.failure.kind if look.failure else None
+        was_good = one.health.state == "good"
+        said = self._outage.note(host_of(question.url), kind, was_good=was_good)
+        if said == "begun":
+            _log.warning("rss.nothing_answers")
+        elif said == "over":
+            failed = self._failed_in_outage()
+            for each in failed:
+                each.health = msgspec.structs.replace(each.health, next_poll=None)
+            _log.warning("rss.answered_again", asked_now=len(failed))
+            self._schedule(failed)
+
+    def _failed_in_outage(self) -> list[Watched]:
+        return [
+            one
+            for one in self._watched.values()
+            if one.health.state == "failing"
+            and one.health.failure in OUTAGES
+            and not one.leaving
+        ]
 
     async def _asked(self, one: Watched, question: Question) -> Found:
         """Ask and read; the host is free when it has answered.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,7 @@ from connectors.rss import connector as rss
 from connectors.rss import roster
 from connectors.rss.connector import RssConnector
 from connectors.rss.health import after
+from connectors.rss.outage import HOSTS_MIN
 from connectors.rss.watched import due_in_s
 from streams import clock
 from streams.errors import PoolBrokenError
@@ -66,6 +67,10 @@ def delivered(guid: bytes) -> Document:
     body = b"<rss version='2.0'><channel><title>f</title><item><guid>%s</guid>"
     body += b"<title>delivered</title></item></channel></rss>"
     return Document(body % guid, "", "application/rss+xml", "", "", "")
+
+
+def has_said(lines: Sequence[Mapping[str, Any]], event: str) -> bool:
+    return any(line["event"] == event for line in lines)
 
 
 def is_overdue(connector: RssConnector) -> bool:
@@ -356,6 +361,49 @@ async def test_faults_of_ours_at_all_feeds_stop_the_connector(
         with capture_logs() as lines, pytest.raises(ZeroDivisionError):
             await connector_of(*feeds, log=log).run(asyncio.Event())
         assert len([1 for line in lines if line["event"] == "rss.stumbled"]) > 10
+
+
+async def test_an_outage_of_ours_is_told_and_when_it_is_over(tmp_path: Path) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        names = [f"h{number}" for number in range(HOSTS_MIN)]
+        feeds = [site.feed(name, host=f"{name}.localhost") for name in names]
+        connector = connector_of(*feeds, log=log, interval_s=0.2)
+        with capture_logs() as lines:
+            async with running(connector):
+                await until(all_are(connector, "unchanged", len(feeds)))
+                site.statuses = {f"/{name}": 500 for name in names}
+                await until(lambda: has_said(lines, "rss.nothing_answers"))
+                site.statuses = {}
+                await until(lambda: has_said(lines, "rss.answered_again"))
+
+
+async def test_after_an_outage_of_ours_no_feed_waits_as_long_as_it_has_lasted(
+    tmp_path: Path,
+) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        names = [f"h{number}" for number in range(HOSTS_MIN + 1)]
+        feeds = [site.feed(name, host=f"{name}.localhost") for name in names]
+        friday, now = clock.now() - timedelta(days=3), clock.now()
+        await log.append(
+            [
+                feed_health(
+                    FeedHealth(
+                        source=feed.id,
+                        url=feed.url,
+                        state="failing",
+                        failure="dns",
+                        good=friday,
+                        polled=now,
+                        next_poll=now + timedelta(hours=6),
+                        updated=now,
+                    )
+                )
+                for feed in feeds[1:]
+            ]
+        )
+        connector = connector_of(*feeds, log=log)
+        async with running(connector):
+            await until(all_are(connector, "fresh", len(feeds)))
 
 
 async def test_overdue_feeds_are_spread_at_the_start(tmp_path: Path) -> None:
