@@ -105,6 +105,8 @@ def fault(feed: Feed) -> str:
         return "its token was taken out when the list was exported: put it in again"
     if holds_credentials(feed.url):
         return CREDENTIALS
+    if any(len(one) > opml.TAG_MAX for one in feed.tags):
+        return f"a tag of it is longer than {opml.TAG_MAX} characters"
     return fault_of(feed)
 
 
@@ -138,6 +140,8 @@ def _checked(found: Iterable[opml.Entry]) -> Listing:
 def _of_toml(text: str) -> Iterator[opml.Entry]:
     try:
         document = tomllib.loads(text)
+    except RecursionError:
+        raise SourceError("it looks like TOML, and is nested too deeply") from None
     except tomllib.TOMLDecodeError as error:
         raise SourceError(f"it looks like TOML, and is not: {error}") from None
     rss = document.get("rss")

@@ -67,6 +67,24 @@ def test_malformed_opml_is_read_all_the_same(broken: bytes) -> None:
     assert (feed.url, feed.tags) == ("https://a.example/1", ("A",))
 
 
+@pytest.mark.parametrize("unended", ["<a ", "<a b='", "<!--", "<outline text='"])
+def test_what_never_ends_takes_no_time_and_is_not_passed_over(unended: str) -> None:
+    body = f'<opml>\n<outline xmlUrl="https://a.example/1"/>\n{unended * 50_000}'
+    began = time.monotonic()
+    found = lists.read(body.encode())
+    assert time.monotonic() - began < 2
+    assert [feed.url for feed in found.feeds] == ["https://a.example/1"]
+    assert found.refused == (f"line 3: {opml.UNENDED}",)
+
+
+def test_folders_without_end_take_no_memory() -> None:
+    deep = '<outline text="a">' * 20_000 + '<outline xmlUrl="https://a.example/1"/>'
+    (feed,) = lists.read(f"<opml>{deep}".encode()).feeds
+    assert len(feed.tags[0]) < opml.TAG_MAX
+    long = f'<outline category="{"a" * 10_000}" xmlUrl="https://a.example/1"/>'
+    assert "longer than" in lists.read(f"<opml>{long}".encode()).refused[0]
+
+
 def test_opml_expands_no_entities_and_opens_no_file() -> None:
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
     hostile = (
@@ -120,7 +138,10 @@ def test_a_wrong_table_of_a_toml_list_is_refused_alone() -> None:
     assert found.refused[0].startswith("feed 2: Expected `str`")
 
 
-@pytest.mark.parametrize("body", [b"<rss><channel/></rss>", b"[[feeds\n", b"[x]\na=1"])
+@pytest.mark.parametrize(
+    "body",
+    [b"<rss><channel/></rss>", b"[[feeds\n", b"[x]\na=1", b"feeds=" + b"[" * 99_999],
+)
 def test_what_is_no_list_is_said_to_be_none(body: bytes) -> None:
     with pytest.raises(SourceError):
         lists.read(body)
