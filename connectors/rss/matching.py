@@ -130,7 +130,7 @@ class Recollection:
         alike = [
             one
             for one in self._others(self._by_content[trace.content])
-            if (not any(one.guid) or one.guid not in self._guids)
+            if (trace.has(NO_GUID) or not any(one.guid) or one.guid not in self._guids)
             and (not any(one.link) or one.link not in self._links)
         ]
         other = [one for one in alike if _is_another_issue(trace, one)]

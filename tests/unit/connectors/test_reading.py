@@ -476,6 +476,18 @@ def test_an_entry_that_vanishes_from_a_complete_feed_is_withdrawn() -> None:
     assert (back.state, back.title) == ("present", "Title 0")
 
 
+def test_where_guids_say_nothing_an_entry_with_a_new_link_is_not_withdrawn() -> None:
+    watch = Watch()
+    watch.see(entries(range(4)), complete=True)
+    renamed = [entry(n, guid=f"urn:other:{n}") for n in range(4)]
+    assert watch.see(renamed, complete=True).habits == {"guids_change"}
+    renamed[0] = renamed[0]._replace(link="https://e.example/moved/0")
+    reading = watch.see(renamed, complete=True)
+    assert [(one.state, one.changed) for one in reading.items] == [
+        ("present", ("link",))
+    ]
+
+
 def test_an_entry_that_leaves_a_window_is_not_withdrawn() -> None:
     watch = Watch()
     watch.see(entries(range(5)))
