@@ -58,9 +58,10 @@ async def a_reader() -> AsyncIterator[tuple[Reader, Pool]]:
 
 async def test_304_and_an_unchanged_body_do_not_reach_the_parser() -> None:
     body = feed(item(1))
-    async with a_reader() as (reader, _):  # whose pool is not open: a call would raise
+    async with a_reader() as (reader, _):  # whose pool is not open: a call would wait
         for answer in (NotModified('"1"', "", 0.0, ""), document(body)):
-            found = await reader.read(question(body), answer, clock.now())
+            async with asyncio.timeout(5):
+                found = await reader.read(question(body), answer, clock.now())
             assert found.look.outcome in {"unmodified", "same"}
             assert found.items == ()
 
