@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Self, TypeVar
+
+import pytest
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from connectors.rss import connector
 from connectors.rss.connector import RssConnector
 from connectors.rss.recovery import CHECKPOINT_S
 from streams.log.face import Log
 from streams.settings import Feed, Http, Rss, Settings
+
+
+T = TypeVar("T")
 
 
 def item(number: int, text: str = "as it was") -> str:
@@ -24,6 +31,25 @@ def item(number: int, text: str = "as it was") -> str:
         f"<link>https://paper.example/{number}</link>"
         f"<title>Item {number}</title><description>{text}</description></item>"
     )
+
+
+class InProcess:
+    """Parsers for tests that are not about them: no process has to start for each test."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def run(
+        self, work: Callable[..., T], *arguments: object, **named: object
+    ) -> T:
+        return work(*arguments, **named)
+
+
+def parse_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connector, "parsers", lambda *_, **__: InProcess())
 
 
 class Paper:

@@ -27,7 +27,12 @@ from tests.integration.connecting import (
     running,
     until,
 )
-from tests.integration.papers import Paper, a_paper, item, reading
+from tests.integration.papers import Paper, a_paper, item, parse_in_process, reading
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    parse_in_process(monkeypatch)
 
 
 def of(connector: RssConnector, name: str) -> Callable[[], int]:

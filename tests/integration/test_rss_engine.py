@@ -27,7 +27,6 @@ from streams.errors import PoolBrokenError
 from streams.events import feed_health, watched_feed
 from streams.log.embedded import EmbeddedLog
 from streams.log.face import Log, Output, Record
-from streams.pool import Pool
 from streams.records import FeedHealth, WatchedFeed
 from streams.settings import EmbeddedLog as EmbeddedLogSettings
 from streams.settings import Feed
@@ -39,11 +38,15 @@ from tests.integration.connecting import (
     running,
     until,
 )
-from tests.integration.papers import a_site, connector_of
+from tests.integration.papers import InProcess, a_site, connector_of, parse_in_process
 
 
 def states(connector: RssConnector) -> list[str]:
     return [one.state for one in connector.statuses()]
+
+
+def idents(connector: RssConnector) -> list[str]:
+    return [one.id for one in connector.statuses()]
 
 
 def all_are(connector: RssConnector, state: str, count: int) -> Callable[[], bool]:
@@ -82,8 +85,9 @@ async def forget(log: Log, ident: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let changes of the list be taken up at once."""
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let changes of the list be taken up at once, and no parsers be waited for."""
+    parse_in_process(monkeypatch)
     monkeypatch.setattr(roster, "LOOK_S", 0.02)
 
 
@@ -200,7 +204,7 @@ async def test_feeds_are_added_paused_resumed_and_removed_without_a_restart(
             await say(log, first)
             await until(lambda: site.asked["/first"] > before)
             await forget(log, "second")
-            await until(lambda: [one.id for one in connector.statuses()] == ["first"])
+            await until(lambda: idents(connector) == ["first"])
         titles = [one.title for one in await published(log)]
     assert sorted(titles) == ["first", "second"]
 
@@ -233,18 +237,28 @@ async def test_a_feed_removed_while_it_is_polled_publishes_nothing_more(
     tmp_path: Path,
 ) -> None:
     async with a_site() as site, embedded_log(tmp_path) as log:
-        site.slowness_s = 0.6
+        leaving, staying = site.feed("leaving"), site.feed("staying", host="localhost")
+        site.hanging = {"/leaving"}
         connector = connector_of(log=log, interval_s=0.1)
         async with running(connector):
-            await say(log, site.feed("leaving"))
-            await say(log, site.feed("staying"))
+            await log.append([told(leaving), told(staying)])
             await until(lambda: site.asked["/leaving"] == 1)
             await forget(log, "leaving")
-            await until(lambda: [one.id for one in connector.statuses()] == ["staying"])
-            await until(lambda: site.asked["/staying"] > 1)
+            await until(lambda: idents(connector) == ["staying"])
+            site.go_on.set()
+            await until(lambda: not site.at_once["127.0.0.1"])
+            before = site.asked["/staying"]
+            await until(lambda: site.asked["/staying"] > before + 1)
             assert [one.title for one in await published(log)] == ["staying"]
             # And it may come back, also while that poll is still under way.
-            await say(log, site.feed("leaving"))
+            site.go_on.clear()
+            await say(log, leaving)
+            await until(lambda: site.asked["/leaving"] == 2)
+            await forget(log, "leaving")
+            await until(lambda: idents(connector) == ["staying"])
+            await say(log, leaving)
+            await until(lambda: len(idents(connector)) == 2)
+            site.go_on.set()
             await until(lambda: site.asked["/leaving"] > 2)
         assert len(await published(log)) == 2
 
@@ -262,7 +276,7 @@ async def test_a_feed_may_come_back_just_when_its_last_poll_ends(
             await say(log, site.feed("leaving"))
             await until(lambda: site.asked["/leaving"] == 1)
             await forget(log, "leaving")
-            await until(lambda: [one.id for one in connector.statuses()] == ["staying"])
+            await until(lambda: idents(connector) == ["staying"])
             # While what is known of another one is read, that poll ends.
             log.gate.clear()
             await log.append([told(site.feed("leaving")), told(site.feed("joining"))])
@@ -497,7 +511,7 @@ async def test_a_pool_that_is_broken_stops_the_connector(
     async def broken(*_: object, **__: object) -> None:
         raise PoolBrokenError("a worker does not start")
 
-    monkeypatch.setattr(Pool, "run", broken)
+    monkeypatch.setattr(InProcess, "run", broken)
     async with a_site() as site, embedded_log(tmp_path) as log:
         with pytest.raises(PoolBrokenError):
             await connector_of(site.feed("f"), log=log).run(asyncio.Event())

@@ -32,7 +32,14 @@ from tests.integration.connecting import (
     running,
     until,
 )
-from tests.integration.papers import a_paper, a_site, connector_of, item, reading
+from tests.integration.papers import (
+    a_paper,
+    a_site,
+    connector_of,
+    item,
+    parse_in_process,
+    reading,
+)
 
 
 class _Mortal:
@@ -63,6 +70,11 @@ class MortalKafka(_Mortal, KafkaLog):
 
 
 Mortal = MortalEmbedded | MortalKafka
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    parse_in_process(monkeypatch)
 
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
