@@ -15,12 +15,14 @@ from streams.text import fingerprint, normalize
 
 #: Shorter texts (normalised, title included) are the same by chance.
 TEXT_MIN = 40
-#: Guids at least as long, or with a colon in them (an address, a URN, a tag), are taken
-#: to be unique in the world; others ("4711") are unique in their source at best.
+#: Guids at least as long, and those with a scheme (an address, a URN, a tag), are taken to
+#: be unique in the world; others ("4711") and words ("Episode: 12") are unique in their
+#: source at best.
 GLOBAL_GUID_MIN = 20
 #: Source and publisher of what was given by hand and does not say whose it is.
 GIVEN = "ingest"
 
+_WORLDWIDE = re.compile(rf"[A-Za-z][\w+.-]*:\S+|\S{{{GLOBAL_GUID_MIN},}}")
 #: After the address of an article, it counts the article's versions.
 _COUNTER = re.compile(r"\d{0,3}")
 
@@ -43,7 +45,7 @@ def file_time(mtime_ns: int) -> datetime | None:
 
 def is_worldwide(guid: str) -> bool:
     """Whether *guid* is taken to be unique in the world."""
-    return ":" in guid or len(guid) >= GLOBAL_GUID_MIN
+    return _WORLDWIDE.fullmatch(guid) is not None
 
 
 def guid_identity(guid: str, scope: str, *, usable: bool = True) -> Identity:

@@ -192,3 +192,24 @@ def test_two_feeds_of_a_site_give_one_publication_though_one_changes_its_guids()
             memory = reading.memory
             dedupe.take(*reading.items)
     assert len(titles(dedupe.said)) == SHOWN
+
+
+@pytest.mark.parametrize(
+    "guid", ["4711", "12:30", "Episode: 12", "News of the evening, 12"]
+)
+def test_what_two_feeds_of_a_site_call_by_the_same_words_are_two_publications(
+    guid: str,
+) -> None:
+    dedupe = Dedupe()
+    for name in ("africa", "world"):
+        about = subscription(Feed(url=f"https://paper.example/{name}.xml"))
+        found = Entry(
+            guid=guid,
+            link=f"https://paper.example/{name}/12",
+            title=f"The news, {name}",
+            text=f"What has happened: {name}, told in a sentence that is long enough.",
+            published=START,
+        )
+        document = FeedDocument("Paper", "https://paper.example/", "en", (found,))
+        dedupe.take(*compare(document, about, START, b"").items)
+    assert len(titles(dedupe.said)) == 2
