@@ -227,12 +227,16 @@ class RssConnector:
 
     def _held(self, rolled: Mapping[str, Rolled]) -> dict[str, Rolled]:
         """Return those that this process reads."""
+        if self._shard.total == 1:
+            return dict(rolled)
         holds = self._shard.holds
         return {i: one for i, one in rolled.items() if holds(host_of(one.feed.url))}
 
     async def _follow(self, stop: asyncio.Event) -> None:
         while (rolled := await self._roster.changed(stop)) is not None:
-            take_up = partial(self._take_up, self._held(rolled))
+            # Seconds for very many: not on the loop.
+            held = await asyncio.to_thread(self._held, rolled)
+            take_up = partial(self._take_up, held)
             await patiently(take_up, stop, doing="taking up the list of feeds")
         await stop.wait()
 
