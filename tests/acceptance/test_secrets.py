@@ -8,7 +8,7 @@ import re
 import threading
 import urllib.request
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -147,18 +147,18 @@ def test_no_secret_of_a_feed_is_told_or_stored(
     ]
     configure(wirewatch.folder, urls)
     running = wirewatch.start("run", "-vv", "--listen", "127.0.0.1:0")
+    said = asked_here(wirewatch, while_it_starts(urls))
     ready = re.search(r"listen=(\S+)", running.errors_until("monitor.ready"))
     assert ready
     for place in (*places, "busy", "away", "feed", "tls"):
         running.says("rss.f", f"/{place}?")  # fetched, or failed
     running.says("rss.fetched", "/echoes?")
     pages = ("metrics", "readyz", "healthz")
-    said = [page_of(f"http://{ready[1]}/{page}") for page in pages]
+    said += [page_of(f"http://{ready[1]}/{page}") for page in pages]
     said += told(
         wirewatch,
         (("ingest", urls[0], "--timeout", "60"), 0),
-        (("inspect", *urls), None),
-        meanwhile=lambda: asked_here(wirewatch, urls),
+        meanwhile=lambda: asked_here(wirewatch, once_it_polled(wirewatch.folder, urls)),
     )
     running.process.terminate()
     said += [running.rest(), running.said]
@@ -219,40 +219,51 @@ def told(
     return said + [one.stdout for one in results] + [one.stderr for one in results]
 
 
-def asked_here(wirewatch: Wirewatch, urls: list[str]) -> list[str]:
-    """Return all that other commands say: within this process, which takes a tenth."""
+#: A command's words, after the code that it must end with.
+Asked = tuple[int, *tuple[str, ...]]
+
+
+def while_it_starts(urls: list[str]) -> Iterator[Asked]:
     ok, refuses, moves, garbles = urls[:4]
+    inspect: tuple[str, ...] = ("inspect", *urls)
+    yield (1, *inspect)
+    yield 0, "feeds", "check", moves
+    yield 1, "feeds", "check", refuses
+    yield 1, "feeds", "discover", garbles
+    yield 1, "feeds", "import", refuses
+    yield 1, "feeds", "import", ok
+    yield 2, "feeds", "show", f"{ok}x"
+    yield 0, "feeds", "export"
+    yield 0, "feeds", "export", "--format", "toml"
+
+
+def once_it_polled(folder: Path, urls: list[str]) -> Iterator[Asked]:
+    ok, moves = urls[0], urls[2]
     ident = public_url(ok).partition("://")[2]
-    (wirewatch.folder / "urls.txt").write_text("\n".join(urls))
-    listing = str(wirewatch.folder / "urls.txt")
+    (folder / "urls.txt").write_text("\n".join(urls))
+    yield 0, "check"
+    yield 0, "deadletters", "list"
+    yield 0, "tail", "connectors.cursors", "--from", "beginning", "-n", "1"
+    yield 0, "tail", "connectors.health", "--from", "beginning", "-n", "12"
+    yield 0, "feeds", "list"
+    yield 0, "feeds", "list", "--json"
+    yield 1, "feeds", "list", MARK
+    yield 0, "feeds", "show", ident, moves
+    yield 0, "feeds", "show", ident, "--json"
+    yield 0, "feeds", "hosts"
+    yield 1, "feeds", "add", f"{ok}&other=1", moves
+    yield 1, "feeds", "import", str(folder / "urls.txt")
+    yield 0, "feeds", "pause", ok
+    yield 0, "feeds", "resume", ok
+    yield 1, "feeds", "remove", ok
+
+
+def asked_here(wirewatch: Wirewatch, asked: Iterable[Asked]) -> list[str]:
+    """Return all that commands say: within this process, which takes a tenth."""
     at = ["--config", str(wirewatch.folder / "wirewatch.toml")]
     at += ["--data", str(wirewatch.folder / "data"), "-vv"]
     said = []
-    for code, *words in (
-        (0, "check"),
-        (0, "deadletters", "list"),
-        (0, "tail", "connectors.cursors", "--from", "beginning", "-n", "1"),
-        (0, "tail", "connectors.health", "--from", "beginning", "-n", "12"),
-        (0, "feeds"),
-        (0, "feeds", "--json"),
-        (1, "feeds", "list", MARK),
-        (0, "feeds", "show", ident, moves),
-        (0, "feeds", "show", ident, "--json"),
-        (2, "feeds", "show", f"{ok}x"),
-        (0, "feeds", "hosts"),
-        (0, "feeds", "export"),
-        (0, "feeds", "export", "--format", "toml"),
-        (1, "feeds", "add", f"{ok}&other=1", moves),
-        (1, "feeds", "import", listing),
-        (1, "feeds", "import", refuses),
-        (1, "feeds", "import", ok),
-        (0, "feeds", "pause", ok),
-        (0, "feeds", "resume", ok),
-        (1, "feeds", "remove", ok),
-        (0, "feeds", "check", moves),
-        (1, "feeds", "check", refuses),
-        (1, "feeds", "discover", garbles),
-    ):
+    for code, *words in asked:
         done = CliRunner().invoke(app, [*words, *at])
         assert done.exit_code == code, (words, done.output[-2000:], done.exception)
         said += [done.stdout, done.stderr]
