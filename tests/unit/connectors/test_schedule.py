@@ -20,6 +20,7 @@ from connectors.rss.schedule import (
     DAY_S,
     HOUR_S,
     JITTER,
+    WISH_GAPS,
     Limits,
     interval_s,
     limits,
@@ -111,14 +112,23 @@ WISHES: dict[str, Callable[[float], Hints]] = {
 
 @pytest.mark.parametrize("name", WISHES)
 def test_max_age_ttl_and_update_period_are_respected_within_bounds(name: str) -> None:
-    lively, wish = feed(500.0), WISHES[name]
-    assert interval_s(lively, LIMITS, wish(1_800.0)) == 1_800.0
-    assert interval_s(lively, LIMITS, wish(1e6)) == LIMITS.hint_max_s
-    assert interval_s(lively, LIMITS, wish(1.0)) == interval_s(lively, LIMITS)
+    usual, wish = feed(2.0), WISHES[name]
+    assert interval_s(usual, LIMITS, wish(1_800.0)) == 1_800.0
+    assert interval_s(usual, LIMITS, wish(1e6)) == LIMITS.hint_max_s
+    assert interval_s(usual, LIMITS, wish(1.0)) == interval_s(usual, LIMITS)
+
+
+@pytest.mark.parametrize("name", ["ttl", "sy:updatePeriod"])
+def test_an_hourly_wish_of_a_feed_that_publishes_by_the_minute_is_a_default(
+    name: str,
+) -> None:
+    wish = WISHES[name](HOUR_S)
+    assert interval_s(feed(960.0), LIMITS, wish) == interval_s(feed(960.0), LIMITS)
+    assert interval_s(feed(100.0), LIMITS, wish) == pytest.approx(864 * WISH_GAPS)
 
 
 def test_what_a_feed_wishes_holds_while_it_answers_304() -> None:
-    first = step(feed(500.0), NOW, new=1, hints=Hints(ttl_s=1_800.0))
+    first = step(feed(1.0), NOW, new=1, hints=Hints(ttl_s=1_800.0))
     later = step(first, NOW + timedelta(minutes=30))
     assert later.interval_s == 1_800.0
 
@@ -162,7 +172,7 @@ def test_an_interval_is_too_short_for_half_of_what_the_feed_holds_to_be_replaced
 
 
 def test_what_a_server_wishes_costs_no_entries() -> None:
-    wish = Hints(update_s=HOUR_S)  # as WordPress says of every site
+    wish = Hints(max_age_s=HOUR_S)
     lively = feed(960.0, entries=10)  # replaced in a quarter of an hour
     assert interval_s(lively, LIMITS, wish) == pytest.approx(10 / 960 * DAY_S / 2)
     before = step(feed(24.0), NOW, new=1, hints=wish)
