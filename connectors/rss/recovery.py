@@ -323,7 +323,7 @@ class Ledger:
     async def _cursors(
         self, feeds: Container[str]
     ) -> tuple[dict[str, Kept], dict[str, Checkpoint]]:
-        """Return what the topic holds of *feeds*, and every shard's checkpoint."""
+        """Return what the topic holds of *feeds*, and all checkpoints, oldest first."""
         kept: dict[str, Kept] = {}
         checkpoints: dict[str, Checkpoint] = {}
         topic = CURSORS.name
@@ -331,6 +331,7 @@ class Ledger:
         async for record in self._log.read(topic, starts, ends):
             source = _source(record)
             if source.startswith(SHARD_KEY):
+                checkpoints.pop(source, None)
                 if checkpoint := _checkpoint(record):
                     checkpoints[source] = checkpoint
             elif source in feeds:
@@ -343,16 +344,19 @@ class Ledger:
     async def _uncovered(self, checkpoints: Mapping[str, Checkpoint]) -> dict[int, int]:
         """Return from where on ``items.raw`` may hold what no cursor of ours covers.
 
-        Checkpoints of another number of shards count too, until those are closed: what
-        they read may be ours now. Where there is none at all it is the beginning.
+        Checkpoints of another number of shards count too, if they are newer than ours
+        and not closed: what they read may be ours now. Where there is none at all it is
+        the beginning.
         """
         if not checkpoints:
             return await self._log.starts(RAW.name)
         count = f"/{self._shard.total}"
+        known = list(checkpoints)
+        first = known.index(self._source) if self._source in known else 0
         at_risk = [
-            checkpoint.ends
-            for source, checkpoint in checkpoints.items()
-            if not checkpoint.closed
+            checkpoints[source].ends
+            for source in known[first:]
+            if not checkpoints[source].closed
             and (source == self._source or not source.endswith(count))
         ]
         ends = await self._log.ends(RAW.name)

@@ -15,15 +15,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from connectors.rss.healthbook import HealthBook
-from connectors.rss.recovery import Kept, Ledger, Once
+from connectors.rss.recovery import Checkpoint, Kept, Ledger, Once
 from connectors.rss.shard import Shard
 from streams.errors import FatalError, NotStoredError
-from streams.events import raw
+from streams.events import decode, raw
 from streams.log.embedded import EmbeddedLog
 from streams.log.face import Log, Output, Position, Record
 from streams.log.kafka import KafkaLog
+from streams.records import Cursor
+from streams.settings import SHARD_KEY, Kafka
 from streams.settings import EmbeddedLog as EmbeddedLogSettings
-from streams.settings import Kafka
 from streams.topics import CURSORS, DECLARED, RAW
 from tests.integration.connecting import (
     embedded_log,
@@ -351,6 +352,28 @@ async def test_what_another_number_of_shards_left_is_recovered_too(
         assert not await published(log)
     else:
         assert all(kept.entries for kept in repeated)
+
+
+async def test_what_another_number_of_shards_left_is_looked_for_once(
+    tmp_path: Path,
+) -> None:
+    async with embedded_log(tmp_path) as log:
+        await Ledger(log, Shard()).open(set())  # killed
+        await log.append([Output(RAW.name, b"key", b"value")])
+        second = Ledger(log, Shard(1, 2))
+        await second.open(set())
+        assert (await checkpoint_of(log, "1/2")).ends != await log.ends(RAW.name)
+        await second.look()
+        await Ledger(log, Shard(1, 2)).open(set())
+        assert (await checkpoint_of(log, "1/2")).ends == await log.ends(RAW.name)
+
+
+async def checkpoint_of(log: Log, shard: str) -> Checkpoint:
+    """Return the last checkpoint of *shard*."""
+    record = (await cursors_of(log, f"{SHARD_KEY}{shard}"))[-1]
+    checkpoint = Checkpoint.of(decode(Cursor, record.value))
+    assert checkpoint is not None
+    return checkpoint
 
 
 async def test_what_expired_since_the_checkpoint_is_passed_over(log: Mortal) -> None:
