@@ -102,9 +102,11 @@ async def day(plan: Plan, folder: Path) -> Result:
             arrived, delays = await _arrived(log, net.clock)
             gaps = await _gaps(log)
     seen = list(polls(truth))
-    ends = net.clock.day(interrupted[-1])
-    before = plan.under_way_s * plan.speed / DAY_S
-    spans = [(net.clock.day(at) - before, net.clock.day(at)) for at in interrupted]
+    day_of = net.clock.day
+    ends = day_of(interrupted[-1][0])
+    spans = [
+        (day_of(told - plan.under_way_s), day_of(gone)) for told, gone in interrupted
+    ]
     verdict = judge(
         world,
         seen,
@@ -127,24 +129,27 @@ async def day(plan: Plan, folder: Path) -> Result:
 
 async def _live(
     plan: Plan, net: Internet, subscriber: Subscriber
-) -> tuple[list[float], float]:
-    """Return when the connector was ended, for good at last, and its CPU seconds."""
+) -> tuple[list[tuple[float, float]], float]:
+    """Return when the connector was ended, for good at last, and its CPU seconds.
+
+    That is when it was told to, and when it was gone.
+    """
     rng = random.Random(plan.seed)
     # Not at once, and not at the very end: there is to be something to lose.
     moments = sorted(rng.uniform(0.2, 0.9) for _ in range(plan.kills))
-    interrupted, cpu = [], 0.0
+    interrupted: list[tuple[float, float]] = []
+    cpu = 0.0
     await subscriber.start()
     for share in [*moments, 1.0]:
         until = net.clock.begins + share * plan.lasts_s
         await asyncio.sleep(max(0.0, until - time.time()))
         subscriber.check()
         cpu += cpu_s(subscriber.process.pid)
-        interrupted.append(time.time())
+        told = time.time()
+        await (subscriber.kill() if share < 1 else subscriber.stop())
+        interrupted.append((told, time.time()))
         if share < 1:
-            await subscriber.kill()
             await subscriber.start()
-        else:
-            await subscriber.stop()
     return interrupted, cpu
 
 
