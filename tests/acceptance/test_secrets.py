@@ -8,8 +8,7 @@ import re
 import threading
 import urllib.request
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -97,9 +96,14 @@ def feeds() -> Iterator[str]:
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    before = structlog.get_config()
     with feeds() as host:
         yield host
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    before = structlog.get_config()
+    yield
     structlog.configure(**before)
 
 
@@ -155,11 +159,7 @@ def test_no_secret_of_a_feed_is_told_or_stored(
     running.says("rss.fetched", "/echoes?")
     pages = ("metrics", "readyz", "healthz")
     said += [page_of(f"http://{ready[1]}/{page}") for page in pages]
-    said += told(
-        wirewatch,
-        (("ingest", urls[0], "--timeout", "60"), 0),
-        meanwhile=lambda: asked_here(wirewatch, once_it_polled(wirewatch.folder, urls)),
-    )
+    said += asked_here(wirewatch, once_it_polled(wirewatch.folder, urls))
     running.process.terminate()
     said += [running.rest(), running.said]
     assert "paper.example" in "".join(said)
@@ -194,29 +194,18 @@ def test_no_secret_of_a_server_is_told(
     }
     worker = wirewatch.start("worker", "-vv")
     said = [worker.errors_until("waiting")]
-    said += told(
-        wirewatch,
-        (("check", "--json"), 1),
-        (("topics", "create"), 3),
-        (("search", "drivers"), None),
+    asked: tuple[Asked, ...] = (
+        (1, "check", "--json"),
+        (3, "topics", "create"),
+        (0, "search", "drivers"),
+        (3, "feeds"),
+        (3, "feeds", "add", "https://paper.example/", "--no-check"),
     )
+    said += asked_here(wirewatch, asked)
     worker.process.terminate()
     said += [worker.rest(), worker.said]
     for text in said:
         assert not reveals(text), around(text)
-
-
-def told(
-    wirewatch: Wirewatch,
-    *asked: tuple[tuple[str, ...], int | None],
-    meanwhile: Callable[[], list[str]] = list,
-) -> list[str]:
-    """Return all that commands say, each of which must end with its code."""
-    with ThreadPoolExecutor(2) as threads:
-        done = [threads.submit(wirewatch, *words, "-vv", code=c) for words, c in asked]
-        said = meanwhile()
-    results = [one.result() for one in done]
-    return said + [one.stdout for one in results] + [one.stderr for one in results]
 
 
 #: A command's words, after the code that it must end with.
@@ -241,6 +230,7 @@ def once_it_polled(folder: Path, urls: list[str]) -> Iterator[Asked]:
     ok, moves = urls[0], urls[2]
     ident = public_url(ok).partition("://")[2]
     (folder / "urls.txt").write_text("\n".join(urls))
+    yield 0, "ingest", ok, "--timeout", "60"
     yield 0, "check"
     yield 0, "deadletters", "list"
     yield 0, "tail", "connectors.cursors", "--from", "beginning", "-n", "1"
@@ -260,11 +250,12 @@ def once_it_polled(folder: Path, urls: list[str]) -> Iterator[Asked]:
 
 def asked_here(wirewatch: Wirewatch, asked: Iterable[Asked]) -> list[str]:
     """Return all that commands say: within this process, which takes a tenth."""
-    at = ["--config", str(wirewatch.folder / "wirewatch.toml")]
+    file = wirewatch.folder / "wirewatch.toml"
+    at = ["--config", str(file)] if file.exists() else []
     at += ["--data", str(wirewatch.folder / "data"), "-vv"]
     said = []
     for code, *words in asked:
-        done = CliRunner().invoke(app, [*words, *at])
+        done = CliRunner().invoke(app, [*words, *at], env=wirewatch.settings)
         assert done.exit_code == code, (words, done.output[-2000:], done.exception)
         said += [done.stdout, done.stderr]
     return said
