@@ -375,7 +375,9 @@ class RssConnector:
                 self._with_pages += has_pages
             try:
                 async with self._only(one):
-                    await self._poll(one)
+                    with ExitStack() as host:
+                        host.callback(self._free, one)
+                        await self._poll(one, host)
                     self._stumbles = 0
             finally:
                 self._with_pages -= has_pages
@@ -408,6 +410,8 @@ class RssConnector:
         # What the error says may hold the feed's password.
         at = "".join(traceback.format_tb(error.__traceback__))
         _log.error("rss.stumbled", source=one.ident, error=name, at=at)
+        if one.leaving or one.paused:
+            return
         now, later = clock.now(), timedelta(seconds=STUMBLED_S)
         one.state = "failing"
         one.health = msgspec.structs.replace(
@@ -419,12 +423,12 @@ class RssConnector:
             updated=now,
         )
         self._book.note(one.health)
-        if not (one.leaving or one.paused):
-            self._put(one, now_s() + STUMBLED_S)
+        self._put(one, now_s() + STUMBLED_S)
 
-    async def _poll(self, one: Watched) -> None:
+    async def _poll(self, one: Watched, host: ExitStack) -> None:
         question = one.question(clock.now())
-        found = await self._asked(one, question)
+        with host:
+            found = await self._asked(question, host)
         self._note_outage(one, question, found.look)
         if is_still_asked(one, question):
             await self._settle(one, question, found)
@@ -454,23 +458,21 @@ class RssConnector:
             and not one.leaving
         ]
 
-    async def _asked(self, one: Watched, question: Question) -> Found:
-        """Ask and read; the host is free when it has answered.
+    async def _asked(self, question: Question, host: ExitStack) -> Found:
+        """Ask and read; *host* is free (closed) when it has answered.
 
         Where the pages of its entries are read too, they most likely lie with the same
         host, which then is free after those.
         """
-        with ExitStack() as host:
-            host.callback(self._free, one)
-            try:
-                answer = await ask(self._http, question)
-                if not question.full_text:
-                    host.close()
-                return await self._reader.read(question, answer, clock.now())
-            except FAULTS as error:
-                found = failed(question, error, clock.now())
-                self._leave_alone(question, found)
-                return found
+        try:
+            answer = await ask(self._http, question)
+            if not question.full_text:
+                host.close()
+            return await self._reader.read(question, answer, clock.now())
+        except FAULTS as error:
+            found = failed(question, error, clock.now())
+            self._leave_alone(question, found)
+            return found
 
     def _leave_alone(self, question: Question, found: Found) -> None:
         """Pause a host that asks for it; what else fails is no matter of the host."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from connectors.rss import roster
 from connectors.rss.connector import RssConnector
 from connectors.rss.health import after
 from connectors.rss.outage import HOSTS_MIN
-from connectors.rss.watched import due_in_s
+from connectors.rss.poll import Question
+from connectors.rss.watched import Watched, due_in_s
 from streams import clock
 from streams.errors import PoolBrokenError
 from streams.events import feed_health, watched_feed
@@ -361,6 +362,26 @@ async def test_a_fault_of_ours_costs_the_feed_that_it_is_about_and_no_other(
         assert (stumbled["source"], stumbled["log_level"]) == ("f1", "error")
         assert "stumbling" in stumbled["at"]
         assert "sesame" not in str(lines)
+
+
+async def test_a_fault_of_ours_before_a_feed_is_asked_leaves_its_host_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = Watched.question
+
+    def stumbling(one: Watched, now: datetime) -> Question:
+        if one.ident == "f1":
+            raise ZeroDivisionError
+        return question(one, now)
+
+    monkeypatch.setattr(Watched, "question", stumbling)
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        feeds = [site.feed(f"f{number}") for number in range(3)]
+        connector = connector_of(*feeds, log=log, interval_s=0.1)
+        async with running(connector):
+            await until(lambda: states(connector)[1:2] == ["failing"])
+            before = site.asked["/f0"]
+            await until(lambda: site.asked["/f0"] > before + 2)
 
 
 async def test_faults_of_ours_at_all_feeds_stop_the_connector(
