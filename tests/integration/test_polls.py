@@ -180,3 +180,25 @@ async def test_a_move_that_comes_to_nothing_is_undone(tmp_path: Path) -> None:
         assert site.asked["/new"] == 1
         back = (await book.load(["f"]))["f"]
         assert (back.url, back.state) == (feed.url, "good")
+
+
+async def test_a_gap_is_noted_before_anything_can_kill_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HealthBook.__init__, "__kwdefaults__", {"flush_s": 3_600.0})
+    dated = "<pubDate>Thu, 05 Nov 2026 {:02}:00:00 GMT</pubDate></item>"
+    paper = Paper()
+    paper.items = [item(n).replace("</item>", dated.format(n)) for n in range(1, 5)]
+    async with (
+        a_paper(paper) as paper,
+        embedded_log(tmp_path) as log,
+        running(reading(paper, log)),
+    ):
+        await until(lambda: paper.not_modified > 0)
+        paper.items = [
+            item(n).replace("</item>", dated.format(n)) for n in range(11, 15)
+        ]
+        async with asyncio.timeout(5):
+            while not await HealthBook(log).load(["paper"]):  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.01)
+        assert (await HealthBook(log).load(["paper"]))["paper"].gaps == 1
