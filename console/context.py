@@ -150,7 +150,7 @@ def command(
     """
 
     def add(body: Body) -> Body:
-        end = "\n\n".join(part for part in (epilog, HELP) if part)
+        end = "\n\n".join(_unfolded(part) for part in (epilog, HELP) if part)
         app.command(name, epilog=end, cls=cls)(_as_typer(body, service=service))
         return body
 
@@ -190,8 +190,14 @@ def _as_typer(body: Body, *, service: bool) -> Callable[..., None]:
     call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [context, *(p.replace(kind=kind) for p in of_body), *common]
     )
-    call.__doc__, call.__name__ = body.__doc__, body.__name__
+    call.__doc__ = _unfolded(inspect.cleandoc(body.__doc__ or ""))
+    call.__name__ = body.__name__
     return call
+
+
+def _unfolded(text: str) -> str:
+    """Return *text* a line a paragraph: the terminal folds it where it is wide enough."""
+    return "\n\n".join(" ".join(part.split("\n")) for part in text.split("\n\n"))
 
 
 def finish(

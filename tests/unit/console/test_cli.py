@@ -50,3 +50,9 @@ def test_the_help_lists_every_command() -> None:
 
     for name in COMMANDS:
         assert name.split()[0] in said
+
+
+def test_help_is_folded_by_the_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = CliRunner().invoke(app, ["feeds", "list", "--help"]).stdout
+    assert "without one; nobody  \n is asked." in said
