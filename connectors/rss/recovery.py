@@ -255,13 +255,16 @@ class Ledger:
         since = self._open.setdefault(source, self._ends)
         append = partial(publish, Once(self._log, since), stage=STAGE, stop=stop)
         done = await append((), refused=refused)
+        kept = before
         for part in _parts(items) if self._log.atomic else [slice(0, len(items))]:
             if not done.complete:
                 return done
-            kept = after
             if part.stop < len(items):
-                memory = remembered(before.entries, items[: part.stop])
+                # Seconds for thousands of entries: not on the loop.
+                memory = await asyncio.to_thread(remembered, kept.entries, items[part])
                 kept = before._replace(entries=memory)
+            else:
+                kept = after
             cursor = kept.cursor(source, clock.now()) if kept != before else None
             some = await append(items[part], cursor=cursor)
             done = Published(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -14,7 +15,9 @@ import pytest
 
 from structlog.testing import capture_logs
 
+from connectors.rss import recovery
 from connectors.rss.healthbook import HealthBook
+from connectors.rss.reading import remembered
 from connectors.rss.recovery import Checkpoint, Kept, Ledger, Once
 from connectors.rss.shard import Shard
 from streams.errors import FatalError, NotStoredError
@@ -22,7 +25,7 @@ from streams.events import decode, raw
 from streams.log.embedded import EmbeddedLog
 from streams.log.face import Log, Output, Position, Record
 from streams.log.kafka import KafkaLog
-from streams.records import Cursor
+from streams.records import Cursor, RawItem
 from streams.settings import SHARD_KEY, Kafka
 from streams.settings import EmbeddedLog as EmbeddedLogSettings
 from streams.topics import CURSORS, DECLARED, RAW
@@ -182,6 +185,26 @@ async def test_a_document_of_several_appends_is_remembered_as_far_as_it_came(
         titles = Counter(one.title for one in await published(log))
     assert len(titles) == 450
     assert set(titles.values()) == {1}
+
+
+async def test_a_long_document_is_remembered_off_the_loop_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[tuple[int, bool]] = []
+
+    def watched(memory: bytes, items: Sequence[RawItem]) -> bytes:
+        on_loop = threading.current_thread() is threading.main_thread()
+        looked_at.append((len(items), on_loop))
+        return remembered(memory, items)
+
+    monkeypatch.setattr(recovery, "remembered", watched)
+    async with a_paper() as paper, embedded_log(tmp_path) as log:
+        paper.items = [item(number) for number in range(1_100)]
+        async with running(reading(paper, log)):
+            await until(lambda: paper.not_modified > 0)
+        assert len(await published(log)) == 1_100
+    assert [count for count, _ in looked_at] == [200] * 5
+    assert not any(on_loop for _, on_loop in looked_at)
 
 
 async def test_items_on_the_log_without_any_cursor_or_checkpoint_are_not_repeated(

@@ -708,7 +708,9 @@ def test_what_was_published_before_a_crash_is_not_published_again(
     memory = read(before, b"").memory
     reading = read(after, memory)
     at = data.draw(st.integers(0, len(reading.items)))
-    half = remembered(memory, reading.items[:at])
+    middle = data.draw(st.integers(0, at))
+    quarter = remembered(memory, reading.items[:middle])
+    half = remembered(quarter, reading.items[middle:at])
     again = read(after, half)
     assert said(again.items) == said(reading.items[at:])
     whole = remembered(remembered(memory, reading.items[:at]), again.items)
