@@ -202,6 +202,8 @@ def make_app(settings: Settings, stage: str, datadir: str) -> faust.App:
         **_credentials(settings),
     )
     logging.getLogger("faust").setLevel(logging.WARNING)
+    # A commit that takes longer than the time between two is late, and costs nothing.
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)
     return app
 
 
