@@ -18,7 +18,7 @@ from connectors.face import load_cursors
 from console import escape, flow, letters, screen, sources, wording
 from console.context import Context, command
 from console.exits import Exit
-from console.feeds_known import known
+from console.feeds_known import known, unwatched
 from console.options import JsonOption
 from mappings.face import SearchIndex
 from mappings.opening import open_index
@@ -210,7 +210,12 @@ async def _sources(at: Context) -> AsyncIterator[Finding]:
     notes: list[sources.Note] = []
     try:
         feeds = (await known(at)).values()
-        notes += sources.of_feeds(feeds, at.again("feeds"), now)
+        notes += sources.of_feeds(
+            feeds,
+            at.again("feeds"),
+            unwatched=unwatched(at, feeds, now),
+            gap_s=settings.rss.host_gap_s,
+        )
         if stations := settings.radio.stations:
             async with open_log(settings) as log:
                 cursors = await load_cursors(log)

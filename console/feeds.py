@@ -11,6 +11,8 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
+from connectors.rss.shard import Shard
+from connectors.urls import host_of
 from console import (
     feeds_check,
     feeds_edit,
@@ -22,10 +24,10 @@ from console import (
 )
 from console.context import Context, command
 from console.exits import Exit
-from console.feeds_known import Known, demand, fits_host, fits_tag, known
-from console.feeds_lines import Sort
+from console.feeds_known import Known, demand, fits_host, fits_tag, known, unwatched
 from console.options import JsonOption
 from streams import clock
+from streams.errors import SettingsError
 
 
 #: More than a person reads; --limit 0 shows all.
@@ -45,7 +47,9 @@ class _Listing(TyperGroup):
 
 feeds = typer.Typer(
     cls=_Listing,
-    help="Which feeds are watched, how each does, and changes of the list.",
+    help="Which feeds are watched, how each does, and changes of the list. Without a "
+    "command: the list, with its options (--state, --flag, --tag, --host, --shard, "
+    "--sort, --limit, --json: 'feeds list --help').",
 )
 LIST_EXAMPLES = """\
 Examples:
@@ -89,7 +93,7 @@ async def list_(  # noqa: PLR0913 - a command's options are its parameters
     at: Context,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="WORDS", help="In its id, name or address."),
+        typer.Argument(metavar="WORDS", help="In its id, name, address or tags."),
     ] = None,
     *,
     state: Annotated[
@@ -106,7 +110,16 @@ async def list_(  # noqa: PLR0913 - a command's options are its parameters
     host: Annotated[
         str, typer.Option("--host", help="At this host, or one within it.")
     ] = "",
-    sort: Annotated[Sort, typer.Option("--sort", help="In this order.")] = "worst",
+    shard: Annotated[
+        str,
+        typer.Option("--shard", metavar="N/M", help="Read by this of M connectors."),
+    ] = "",
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort", metavar="ORDER", help=f"By {', '.join(feeds_lines.ORDERS)}."
+        ),
+    ] = "worst",
     limit: LimitOption = None,
     json: JsonOption = False,
 ) -> Exit:
@@ -119,6 +132,8 @@ async def list_(  # noqa: PLR0913 - a command's options are its parameters
         options.nearest(one, feeds_lines.STATES, "state", "--state")
     for one in flag or ():
         options.nearest(one, feeds_lines.FLAGS, "flag", "--flag")
+    options.nearest(sort, feeds_lines.ORDERS, "order", "--sort")
+    share = _share(shard)
     everyone = (await known(at)).values()
     chosen = [
         feed
@@ -127,29 +142,37 @@ async def list_(  # noqa: PLR0913 - a command's options are its parameters
         and (not flag or set(flag) & set(feed.health.flags))
         and (not tag or fits_tag(feed, tag))
         and (not host or fits_host(feed, host))
+        and share.holds(host_of(feed.feed.url))
         and _has(feed, words or [])
     ]
     chosen = feeds_lines.ordered(chosen, sort)
+    now = clock.now()
+    gap_s = at.settings.rss.host_gap_s
     if json:
         for feed in chosen[: limit or None]:
             screen.emit(feeds_lines.as_json(feed))
-    else:
-        screen.show(*_table(at, chosen, limit))
+    elif chosen:
+        lines = (feeds_lines.line(one, now) for one in chosen)
+        screen.show(*_limited(feeds_lines.HEAD, lines, len(chosen), limit))
+        screen.show(Text(feeds_lines.summary(chosen, gap_s), style="bold"))
+    elif not everyone:
+        screen.show(_none(at))
+    if told := unwatched(at, everyone, now):
+        screen.complain(f"wirewatch: {told}")
     if everyone and not chosen:
-        told = feeds_lines.summary(everyone)
-        screen.complain(f"wirewatch: none of those asked for; there are {told}")
+        there = feeds_lines.summary(everyone, gap_s)
+        screen.complain(f"wirewatch: none of those asked for; there are {there}")
         return Exit.FAULT
     return Exit.OK
 
 
-def _table(at: Context, chosen: list[Known], limit: int | None) -> Iterator[Text]:
-    if not chosen:
-        yield _none(at)
-        return
-    now = clock.now()
-    lines = (feeds_lines.line(one, now) for one in chosen)
-    yield from _limited(feeds_lines.HEAD, lines, len(chosen), limit)
-    yield Text(feeds_lines.summary(chosen), style="bold")
+def _share(shard: str) -> Shard:
+    try:
+        return Shard.parse(shard)
+    except SettingsError:
+        raise typer.BadParameter(
+            f"{shard!r} must be such as 2/8, the second of eight", param_hint="--shard"
+        ) from None
 
 
 def _none(at: Context) -> Text:
@@ -181,7 +204,8 @@ async def show(
         if json:
             screen.emit(feeds_lines.as_json(one))
         else:
-            screen.show(*feeds_lines.page(one, str(at.file_to_edit), now))
+            shards = _share(at.settings.rss.shard).total
+            screen.show(*feeds_lines.page(one, str(at.file_to_edit), now, shards))
     return Exit.OK
 
 
@@ -189,7 +213,8 @@ async def hosts(
     at: Context, *, limit: LimitOption = None, json: JsonOption = False
 ) -> Exit:
     """List the hosts that feeds are asked at, those with most failing feeds first."""
-    found = feeds_lines.hosts((await known(at)).values())
+    gap_s = at.settings.rss.host_gap_s
+    found = feeds_lines.hosts((await known(at)).values(), gap_s)
     if json:
         for one in found[: limit or None]:
             screen.emit(one._asdict())
@@ -205,5 +230,5 @@ async def hosts(
 
 
 def _has(one: Known, words: list[str]) -> bool:
-    about = f"{one.id} {one.name} {one.url}".lower()
+    about = " ".join((one.id, one.name, one.url, *one.feed.tags)).lower()
     return all(word.lower() in about for word in words)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import difflib
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 import typer
 
 from connectors.rss.roster import Rolled, added, by_id, merged
 from connectors.urls import canonical, host_of, public_url
+from console import wording
 from console.context import Context
 from streams import clock
 from streams.events import read
+from streams.log.doorbell import worker_runs
 from streams.log.embedded import FILE_NAME
 from streams.log.face import Log
 from streams.log.opening import open_log
@@ -26,6 +28,10 @@ from streams.topics import HEALTH
 State = Literal["waiting", "good", "failing", "parked", "gone", "paused"]
 #: To find what a name is like takes long among more names than these.
 COMPARED_MAX = 2_000
+#: A name that is less like another than this is not taken for it.
+ALIKE_LEAST = 0.7
+#: What is due is asked within a minute, unless its host rests.
+OVERDUE_MAX = timedelta(minutes=5)
 
 
 class Known(NamedTuple):
@@ -138,9 +144,43 @@ def demand(feeds: Mapping[str, Known], asked: Iterable[str]) -> list[Known]:
     return found
 
 
+def idle(at: Context) -> str:
+    """Return that no process asks the feeds, if that is known whatever the feeds say.
+
+    It is on the embedded log, where a worker holds a lock.
+    """
+    folder = at.settings.data_folder
+    if at.settings.mode != "embedded":
+        return ""
+    if (folder / FILE_NAME).exists() and worker_runs(folder / FILE_NAME):
+        return ""
+    return f"no 'run' works on this data folder now: '{at.again('run')}' asks the feeds"
+
+
+def unwatched(at: Context, feeds: Iterable[Known], now: datetime) -> str:
+    """Return that nobody seems to ask *feeds*; '' if somebody does, or none is to be."""
+    asked = [one.health for one in feeds if not one.paused]
+    if not asked:
+        return ""
+    if told := idle(at):
+        return told
+    latest = max((one.polled for one in asked if one.polled), default=None)
+    does = f"does '{'run' if at.settings.mode == 'embedded' else 'connect rss'}' run?"
+    if latest is None:
+        return f"none was ever asked: {does}"
+    due = [one for one in asked if one.next_poll and one.next_poll < now - OVERDUE_MAX]
+    if not due or now - latest < OVERDUE_MAX:
+        return ""
+    ago = wording.ago((now - latest).total_seconds())
+    late = wording.counted(len(due), "feed")
+    return f"{late} overdue, and the latest was asked {ago}: {does}"
+
+
 def _alike(name: str, ids: Collection[str]) -> str:
     within = [one for one in ids if name.lower() in one.lower()]
-    near = difflib.get_close_matches(name, (within or [*ids])[:COMPARED_MAX], 1, 0.5)
+    near = difflib.get_close_matches(
+        name, (within or [*ids])[:COMPARED_MAX], 1, ALIKE_LEAST
+    )
     likely = (near or within)[:1]
     return f"did you mean {likely[0]!r}?" if likely else "'wirewatch feeds' lists them"
 

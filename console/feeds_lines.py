@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from rich.text import Text
 
-from connectors.urls import public_url
+from connectors.rss.health import PARKED_AT
+from connectors.rss.shard import Shard
+from connectors.urls import host_of, public_url
 from console import escape, wording
 from console.feeds_known import Known, State
-from streams.records import FeedHealth
 
 
-Sort = Literal[
-    "worst", "id", "name", "good", "next", "daily", "lateness", "gaps", "failures"
-]
 #: The worst first.
 STATES: tuple[State, ...] = ("gone", "parked", "failing", "paused", "waiting", "good")
 #: States in which a person may have to do something.
@@ -59,6 +57,7 @@ class Host(NamedTuple):
     feeds: int
     failing: int
     parked: int
+    gone: int
     polls_an_hour: float
     #: When a feed of it was asked last and failed, and why.
     failed: datetime | None
@@ -69,13 +68,13 @@ def line(one: Known, now: datetime) -> Text:
     """Return a feed on one line, under :data:`HEAD`."""
     health = one.health
     state = Text(f"{one.state:8}", STYLES[one.state])
-    rests = one.state in AT_REST
-    due = None if rests or health.next_poll is None else health.next_poll - now
+    is_asked = one.state != "paused" and health.next_poll is not None
+    due = health.next_poll - now if is_asked and health.next_poll else None
     values = (
         f"{_since(health.good, now):>7}"
         f"{'-' if due is None else _until(due):>7}"
         f"{short(health.interval_s):>7}"
-        f"{_rate(health.daily):>8}"
+        f"{_rate(one):>8}"
         f"{short(health.lateness_s):>7}"
         f"{health.gaps or '-':>6}  "
     )
@@ -90,8 +89,11 @@ def line(one: Known, now: datetime) -> Text:
     return Text().join(parts)
 
 
-def summary(feeds: Iterable[Known]) -> str:
-    """Return how many there are by state, how often they are asked, and what it brings."""
+def summary(feeds: Iterable[Known], gap_s: float = 0.0) -> str:
+    """Return how many there are by state, how often they are asked, and what it brings.
+
+    ``gap_s`` is what lies between two requests to a host (``rss.host_gap_s``).
+    """
     feeds = list(feeds)
     states = Counter(one.state for one in feeds)
     counted = ", ".join(f"{states[s]:,} {s}" for s in reversed(STATES) if states[s])
@@ -99,27 +101,38 @@ def summary(feeds: Iterable[Known]) -> str:
     told = wording.counted(len(feeds), "feed")
     if counted:
         told += f": {counted}"
-    if hourly := sum(map(polls_an_hour, feeds)):
+    if hourly := sum(polls_an_hour(group, gap_s) for group in _by_host(feeds).values()):
         told += f" · {hourly:,.0f} polls an hour"
     if polls:
         share = sum(one.health.polls_new for one in feeds) / polls
-        told += f", {share:.0%} of them brought something new"
+        counted = wording.counted(polls, "poll")
+        told += f" · {share:.0%} of {counted} so far brought something new"
     return told
 
 
-def polls_an_hour(one: Known) -> float:
-    """Return how often it is asked."""
-    if one.state in AT_REST or not one.health.interval_s:
+def polls_an_hour(group: Iterable[Known], gap_s: float) -> float:
+    """Return how often the feeds of one host are asked, ``gap_s`` apart at least."""
+    wished = sum(map(_polls_an_hour, group))
+    return min(wished, _HOUR_S / gap_s) if gap_s else wished
+
+
+def _polls_an_hour(one: Known) -> float:
+    """Return how often it is due; one that fails by the wait that it has now."""
+    health = one.health
+    if one.state in AT_REST or not health.interval_s:
         return 0.0
-    return _HOUR_S / one.health.interval_s
+    wait_s = health.interval_s
+    if one.state == "failing" and health.next_poll and health.polled:
+        wait_s = max(wait_s, (health.next_poll - health.polled).total_seconds())
+    return _HOUR_S / wait_s
 
 
-def ordered(feeds: Iterable[Known], sort: Sort) -> list[Known]:
-    """Return *feeds* in an order: the most, the latest or the worst first."""
-    return sorted(feeds, key=_ORDERS[sort])
+def ordered(feeds: Iterable[Known], sort: str) -> list[Known]:
+    """Return *feeds* in one of :data:`ORDERS`: the most, the latest or the worst first."""
+    return sorted(feeds, key=ORDERS[sort])
 
 
-_ORDERS: dict[Sort, Callable[[Known], Any]] = {
+ORDERS: dict[str, Callable[[Known], Any]] = {
     "worst": lambda one: (STATES.index(one.state), not one.health.flags, one.id),
     "id": lambda one: one.id,
     "name": lambda one: (one.name or one.id).lower(),
@@ -132,13 +145,20 @@ _ORDERS: dict[Sort, Callable[[Known], Any]] = {
 }
 
 
-def hosts(feeds: Iterable[Known]) -> list[Host]:
-    """Return the hosts, those with most failing feeds first."""
+def hosts(feeds: Iterable[Known], gap_s: float = 0.0) -> list[Host]:
+    """Return the hosts, those with most failing feeds first; ``gap_s`` as in summary."""
+    groups = _by_host(feeds).items()
+    found = [_host(host, group, gap_s) for host, group in groups]
+    return sorted(
+        found, key=lambda one: (-one.failing, -one.parked - one.gone, -one.feeds)
+    )
+
+
+def _by_host(feeds: Iterable[Known]) -> Mapping[str, list[Known]]:
     groups: defaultdict[str, list[Known]] = defaultdict(list)
     for one in feeds:
         groups[one.host].append(one)
-    found = [_host(host, group) for host, group in groups.items()]
-    return sorted(found, key=lambda one: (-one.failing, -one.parked, -one.feeds))
+    return groups
 
 
 def host_line(one: Host, now: datetime) -> Text:
@@ -146,6 +166,7 @@ def host_line(one: Host, now: datetime) -> Text:
     text = Text(f"{one.feeds:>7,}")
     text.append(f"{one.failing or '-':>9}", "yellow" if one.failing else "")
     text.append(f"{one.parked or '-':>8}", "red" if one.parked else "")
+    text.append(f"{one.gone or '-':>6}", "bold red" if one.gone else "")
     text.append(f"{one.polls_an_hour:>9,.1f}  ")
     text.append_text(escape.shown(one.host or "(no host)"))
     if one.failed is not None:
@@ -154,13 +175,19 @@ def host_line(one: Host, now: datetime) -> Text:
     return text
 
 
-HOSTS_HEAD = f"{'FEEDS':>7}{'FAILING':>9}{'PARKED':>8}{'POLLS/H':>9}  HOST"
+HOSTS_HEAD = f"{'FEEDS':>7}{'FAILING':>9}{'PARKED':>8}{'GONE':>6}{'POLLS/H':>9}  HOST"
 
 
-def page(one: Known, file: str, now: datetime) -> Iterator[Text]:
-    """Yield the lines that tell everything of a feed; *file* holds the configured ones."""
+def page(one: Known, file: str, now: datetime, shards: int = 1) -> Iterator[Text]:
+    """Yield the lines that tell everything of a feed.
+
+    *file* holds the configured ones; so many *shards* share them.
+    """
     yield escape.shown(one.name or one.id, "bold")
-    for label, value in _page(one, file, now):
+    read_by = (Shard(n, shards) for n in range(1, shards + 1))
+    shard = next((str(s) for s in read_by if s.holds(host_of(one.feed.url))), "")
+    about = [*_page(one, file, now), ("shard", shard if shards > 1 else "")]
+    for label, value in about:
         if value:
             yield Text(f"  {label:<16}", "dim").append_text(escape.shown(value))
 
@@ -210,28 +237,30 @@ def _page(one: Known, file: str, now: datetime) -> Iterator[tuple[str, str]]:
         yield "moved to", f"{health.moved_to} (said {times} in a row)"
     yield "asked last", _moment(health.polled, now)
     yield "good last", _moment(health.good, now)
-    yield "new last", _moment(health.fresh, now)
-    yield "asked next", "" if one.state in AT_REST else _moment(health.next_poll, now)
+    yield "new entry last", _moment(health.fresh, now)
+    yield "asked next", "" if one.state == "paused" else _moment(health.next_poll, now)
     wish = f" (asked for: {short(feed.interval_s)})" if feed.interval_s else ""
     if health.interval_s or wish:
         yield "interval", f"{short(health.interval_s)}{wish}"
     if health.hub_until is not None:
         yield "delivered", f"by its hub until {wording.moment(health.hub_until)}"
     if health.polls:
-        yield from _figures(health)
+        yield from _figures(one)
     if health.failed_in_a_row:
         yield (
             "failures",
             (
-                f"{health.failed_in_a_row:,} in a row ({health.failure}), "
-                f"{health.failures:g} as graded"
+                f"{health.failed_in_a_row:,} in a row ({health.failure}): "
+                f"{health.failures:g} of the {PARKED_AT:g} points that park it"
             ),
         )
 
 
-def _figures(health: FeedHealth) -> Iterator[tuple[str, str]]:
-    yield "items a day", _rate(health.daily)
-    yield "lateness", f"{short(health.lateness_s)} from publication to reading, lately"
+def _figures(one: Known) -> Iterator[tuple[str, str]]:
+    health = one.health
+    yield "entries a day", _rate(one) if health.good else ""
+    late = f"{short(health.lateness_s)} from publication to reading (median of late)"
+    yield "lateness", late if health.lateness_s else ""
     yield (
         "polls",
         f"{health.polls:,}, {health.polls_new:,} of them brought something new",
@@ -245,15 +274,16 @@ def _figures(health: FeedHealth) -> Iterator[tuple[str, str]]:
     yield "gaps", f"before {before} entries were probably missed" if health.gaps else ""
 
 
-def _host(host: str, feeds: list[Known]) -> Host:
+def _host(host: str, feeds: list[Known], gap_s: float) -> Host:
     bad = [one for one in feeds if one.state in BAD]
     last = max(bad, key=lambda one: one.health.polled or _EPOCH, default=None)
     return Host(
         host,
         len(feeds),
         sum(one.state == "failing" for one in bad),
-        sum(one.state != "failing" for one in bad),
-        sum(map(polls_an_hour, feeds)),
+        sum(one.state == "parked" for one in bad),
+        sum(one.state == "gone" for one in bad),
+        polls_an_hour(feeds, gap_s),
         last.health.polled if last else None,
         wording.cause(last.health.because) if last else "",
     )
@@ -275,5 +305,7 @@ def _until(due: timedelta) -> str:
     return "now" if due.total_seconds() < 1 else short(due.total_seconds())
 
 
-def _rate(daily: float) -> str:
-    return f"{daily:,.1f}" if daily else "-"
+def _rate(one: Known) -> str:
+    """Return what is estimated; of one that never answered nothing is known."""
+    health = one.health
+    return f"{health.daily:,.1f}" if health.daily and health.good else "-"

@@ -16,10 +16,12 @@ from streams.settings import Station
 
 #: So many sources are named; the others are counted.
 NAMED_MAX = 10
-#: A connector that runs asks some feed within a poll's longest usual interval.
-UNASKED_MAX = timedelta(hours=2)
+#: So many feeds that all fail alike have one cause.
+ALL_MIN = 3
 #: A station that gave nothing for so long is named.
 QUIET = timedelta(days=1)
+#: Kinds of failure that a network which is away gives.
+_OUT_OF_REACH = frozenset({"dns", "connection", "timeout"})
 #: Flags of a feed that somebody has to look after.
 _ALARMING = frozenset({"silent", "lying_validators", "full_of_gaps"})
 
@@ -31,23 +33,25 @@ class Note(NamedTuple):
     look: bool = False
 
 
-def of_feeds(feeds: Collection[Known], again: str, now: datetime) -> Iterator[Note]:
+def of_feeds(
+    feeds: Collection[Known], again: str, *, unwatched: str = "", gap_s: float = 0.0
+) -> Iterator[Note]:
     """Yield how the feeds do: all together, then those that are worth a look.
 
-    ``again`` begins the command that lists them.
+    ``again`` begins the command that lists them, ``unwatched`` says that nobody asks
+    them, ``gap_s`` lies between two requests to a host.
     """
-    yield Note(feeds_lines.summary(feeds))
-    if not feeds:
-        return
-    asked = [one.health.polled for one in feeds if one.health.polled]
-    if not asked:
-        yield Note("none was ever asked; 'run' or 'connect rss' does that", look=True)
-    elif now - max(asked) > UNASKED_MAX:
-        ago = wording.ago((now - max(asked)).total_seconds())
-        told = f"the latest was asked {ago}: does 'run' or 'connect rss' run?"
-        yield Note(told, look=True)
+    yield Note(feeds_lines.summary(feeds, gap_s))
+    if unwatched:
+        yield Note(unwatched, look=True)
+    shared = in_common(feeds)
+    if shared:
+        yield Note(shared, look=True)
     named = [
-        told for one in feeds_lines.ordered(feeds, "worst") if (told := trouble(one))
+        told
+        for one in feeds_lines.ordered(feeds, "worst")
+        if (told := trouble(one))
+        and not (shared and one.health.failure in _OUT_OF_REACH)
     ]
     yield from (Note(told, look=True) for told in named[:NAMED_MAX])
     if (left := len(named) - NAMED_MAX) > 0:
@@ -57,6 +61,21 @@ def of_feeds(feeds: Collection[Known], again: str, now: datetime) -> Iterator[No
         such = " and ".join(map(repr, found[0]))
         counted = wording.counted(len(found), "address", "addresses")
         yield Note(f"{counted} watched more than once, such as {such}", look=True)
+
+
+def in_common(feeds: Collection[Known]) -> str:
+    """Return why every feed that was asked fails, where that is one cause; '' if not."""
+    asked = [one.health for one in feeds if one.health.polled and not one.paused]
+    kinds = {one.failure for one in asked}
+    if len(asked) < ALL_MIN or not kinds <= _OUT_OF_REACH:
+        return ""
+    counted = wording.counted(len(asked), "feed")
+    if kinds == {"dns"}:
+        return (
+            f"no name can be looked up, of all {counted} that were asked: is there a "
+            "network, and a name server?"
+        )
+    return f"none of {counted} can be reached: is there a network, or a proxy between?"
 
 
 def trouble(one: Known) -> str:

@@ -39,7 +39,12 @@ class Value(NamedTuple):
 
 
 def state_of(source: SourceStatus) -> str:
-    """Return which of :data:`STATES` *source* is in."""
+    """Return which of :data:`STATES` *source* is in.
+
+    One that was not asked since the start, and failed before it, still fails.
+    """
+    if source.state == "waiting" and source.last_error:
+        return "failing"
     return "good" if source.state in _GOOD else source.state
 
 

@@ -13,6 +13,7 @@ import structlog
 
 from typer.testing import CliRunner
 
+from connectors.rss.shard import Shard
 from console.cli import app
 from console.feeds import LIMIT
 from tests.newspaper import Site, a_newspaper
@@ -129,6 +130,23 @@ def test_a_limit_holds_for_lines_of_json_only_when_it_is_given(desk: Desk) -> No
 def test_without_feeds_it_is_said_how_to_add_one(desk: Desk) -> None:
     for words in ((), ("hosts",)):
         assert "feeds add URL" in desk(*words).stdout
+
+
+def test_the_list_says_whom_nobody_asks_what_is_not_there_and_which_shard(
+    desk: Desk,
+) -> None:
+    desk("add", "https://a.example/feed", "--no-check", "--tag", "Africa")
+    said = desk()
+    assert "no 'run' works on this data folder now: 'wirewatch run" in said.stderr
+    none = desk("--state", "failing", code=1)
+    assert "No feeds" not in none.stdout
+    assert "none of those asked for" in none.stderr
+    assert len(desk.lines("list", "africa")) == 1, "tags are searched too"
+    own = 1 if Shard(1, 2).holds("a.example") else 2
+    assert len(desk.lines("--shard", f"{own}/2")) == 1
+    assert not desk.lines("--shard", f"{3 - own}/2", code=1)
+    assert "such as 2/8" in desk("--shard", "x", code=2).stderr
+    assert "did you mean" not in desk("--sort", "state", code=2).stderr
 
 
 @pytest.mark.usefixtures("desk")

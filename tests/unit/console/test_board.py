@@ -173,3 +173,12 @@ def test_ten_thousand_feeds_are_told_by_state_and_the_failing_ones_named() -> No
     assert any("9,990 good, 10 failing" in line for line in lines)
     assert sum("ill " in line for line in lines) == 10
     assert any("and 9,988 more" in line for line in lines)
+
+
+def test_what_failed_before_a_restart_is_counted_as_failing() -> None:
+    board = Board(reading=True)
+    ill = [
+        make_status(f"s{n}", "no answer")._replace(state="waiting") for n in range(9)
+    ]
+    board.see([*ill, make_status("well"), make_status("new")._replace(state="waiting")])
+    assert any("1 waiting, 1 good, 9 failing" in line for line in drawn(board, 120, 20))

@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import get_args, get_type_hints
 
+import msgspec
 import pytest
 import typer
 
 from connectors.rss.roster import merged
+from connectors.rss.shard import Shard
 from console import feeds_known, feeds_lines
+from console.context import Context
 from console.feeds_edit import Additions
-from console.feeds_known import Known, demand, joined
+from console.feeds_known import Known, demand, joined, unwatched
 from streams.records import FeedHealth, WatchedFeed
 from streams.settings import Feed
 
@@ -65,9 +69,63 @@ def test_the_summary_counts_states_polls_and_what_they_bring() -> None:
         ]
     )
     assert told == (
-        "3 feeds: 1 good, 1 paused, 1 parked · 60 polls an hour, "
-        "25% of them brought something new"
+        "3 feeds: 1 good, 1 paused, 1 parked · 60 polls an hour · "
+        "25% of 40 polls so far brought something new"
     )
+
+
+def test_polls_an_hour_are_no_more_than_hosts_and_waits_allow() -> None:
+    feeds = [feed(f"a.example/{n}", state="good", interval_s=5.0) for n in range(9)]
+    feeds = [one._replace(health=_at(one.health, "a.example")) for one in feeds]
+    assert "6,480 polls an hour" in feeds_lines.summary(feeds)
+    assert "3,600 polls an hour" in feeds_lines.summary(feeds, gap_s=1.0)
+    assert feeds_lines.hosts(feeds, gap_s=1.0)[0].polls_an_hour == 3600.0
+    hours = NOW + timedelta(hours=6)
+    ill = feed("b", state="failing", interval_s=60.0, polled=NOW, next_poll=hours)
+    assert feeds_lines.polls_an_hour([ill], 0.0) == pytest.approx(1 / 6)
+
+
+def _at(health: FeedHealth, host: str) -> FeedHealth:
+    return msgspec.structs.replace(health, url=f"https://{host}/")
+
+
+def test_of_a_feed_that_never_answered_no_rate_is_shown() -> None:
+    ill = feed("a", state="failing", daily=4.0, polls=3)
+    assert "4.0" not in feeds_lines.line(ill, NOW).plain
+    assert not any("a day" in one.plain for one in feeds_lines.page(ill, "f", NOW))
+
+
+def test_a_feed_at_rest_is_asked_again_and_shows_when() -> None:
+    week = NOW + timedelta(days=7)
+    for state in ("parked", "gone"):
+        one = feed("a", state=state, next_poll=week)
+        assert " 7d " in feeds_lines.line(one, NOW).plain
+        assert any("in 7d" in line.plain for line in feeds_lines.page(one, "f", NOW))
+
+
+def test_a_feed_tells_which_shard_reads_it() -> None:
+    one = feed("a.example/feed")
+    lines = [line.plain for line in feeds_lines.page(one, "f", NOW, 8)]
+    (shard,) = [line.split()[1] for line in lines if line.split()[0] == "shard"]
+    assert Shard.parse(shard).total == 8
+    assert Shard.parse(shard).holds("a.example")
+
+
+def test_on_servers_feeds_that_nobody_asks_are_told_by_what_is_overdue(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "wirewatch.toml"
+    file.write_text('mode = "servers"\n')
+    at = Context(config=file)
+    long_ago = NOW - timedelta(hours=3)
+    late = feed("a", state="good", polled=long_ago, next_poll=long_ago)
+    assert unwatched(at, [late], NOW) == (
+        "1 feed overdue, and the latest was asked 3 h ago: does 'connect rss' run?"
+    )
+    assert not unwatched(at, [late, feed("b", polled=NOW)], NOW)
+    assert not unwatched(at, [feed("a", polled=long_ago, next_poll=NOW)], NOW)
+    assert "none was ever asked" in unwatched(at, [feed("a")], NOW)
+    assert not unwatched(at, [feed("a", paused=True)], NOW)
 
 
 def test_the_worst_come_first() -> None:
@@ -86,9 +144,11 @@ def test_hosts_tell_how_many_of_their_feeds_fail_and_why_last() -> None:
             feed("ill.example/2", state="gone", because="b", polled=None),
         ]
     )
-    assert [(one.host, one.feeds, one.failing, one.parked) for one in found] == [
-        ("ill.example", 2, 1, 1),
-        ("well.example", 1, 0, 0),
+    assert [
+        (one.host, one.feeds, one.failing, one.parked, one.gone) for one in found
+    ] == [
+        ("ill.example", 2, 1, 0, 1),
+        ("well.example", 1, 0, 0, 0),
     ]
     assert (found[0].because, found[0].failed) == ("a", NOW)
 

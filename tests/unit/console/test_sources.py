@@ -26,7 +26,7 @@ def feed(ident: str, *, paused: bool = False, **health: object) -> Known:
 
 
 def told(*feeds: Known) -> list[str]:
-    return [one.text for one in sources.of_feeds(feeds, "wirewatch feeds", NOW)]
+    return [one.text for one in sources.of_feeds(feeds, "wirewatch feeds")]
 
 
 def test_check_names_failing_parked_and_silent_feeds_with_the_reason() -> None:
@@ -59,10 +59,21 @@ def test_many_that_fail_are_counted_not_listed() -> None:
     assert lines[-1] == "and 490 more: 'wirewatch feeds' lists them"
 
 
-def test_a_connector_that_does_not_run_is_asked_for() -> None:
-    assert "none was ever asked" in told(feed("a", polled=None))[1]
-    hours = NOW - timedelta(hours=3)
-    assert "the latest was asked 3 h ago: does" in told(feed("a", polled=hours))[1]
+def test_that_nobody_asks_the_feeds_is_said() -> None:
+    notes = list(sources.of_feeds([feed("a")], "wirewatch feeds", unwatched="nobody"))
+    assert notes[1] == sources.Note("nobody", look=True)
+
+
+def test_a_network_that_is_away_is_one_sentence() -> None:
+    ill = [feed(f"f{n}", state="failing", failure="dns", because="x") for n in range(9)]
+    (line,) = told(*ill)[1:]
+    assert line.startswith("no name can be looked up, of all 9 feeds that were asked")
+    ill[0] = feed("f0", state="failing", failure="connection", because="refused")
+    assert told(*ill)[1:] == [
+        "none of 9 feeds can be reached: is there a network, or a proxy between?"
+    ]
+    ill[0] = feed("f0", state="good")
+    assert len(told(*ill)) == 9, "one that answers shows that the network is there"
 
 
 def test_feeds_of_one_address_are_reported() -> None:
