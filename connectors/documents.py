@@ -14,7 +14,7 @@ import hashlib
 import os
 import sys
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -83,26 +83,29 @@ class _Found(NamedTuple):
 
 
 async def read(
-    source: str, settings: Settings, http: HttpClient
+    sources: Iterable[str], settings: Settings, http: HttpClient
 ) -> AsyncIterator[RawItem | Refused]:
-    """Yield everything in *source*: a file, a folder (and those in it), a URL or ``-``.
+    """Yield everything in *sources*: files, folders (and those in them), URLs, ``-``.
 
     Feeds, SRT and WebVTT, JSON lines (see :mod:`connectors.jsonlines`), and archives of
-    feeds as fetched (see :mod:`connectors.rss.archive`). A URL or folder
+    feeds as fetched (see :mod:`connectors.rss.archive`), which come last, all of them
+    together in the order of time. A URL or folder
     of the configuration is read as that feed or station; standard input as JSON lines.
     """
     async with AsyncExitStack() as stack:
         reader = _Reader(settings, http, stack)
-        if source == STANDARD_INPUT:
-            shown = "standard input"
-            async for one in reader.lines(sys.stdin.buffer, shown, shown):
+        for source in sources:
+            if source == STANDARD_INPUT:
+                shown = "standard input"
+                found = reader.lines(sys.stdin.buffer, shown, shown)
+            elif source.partition("://")[0].lower() in {"http", "https"}:
+                found = reader.address(source)
+            else:
+                found = reader.tree(Path(source))
+            async for one in found:
                 yield one
-        elif source.partition("://")[0].lower() in {"http", "https"}:
-            async for one in reader.address(source):
-                yield one
-        else:
-            async for one in reader.tree(Path(source)):
-                yield one
+        async for one in reader.archives():
+            yield one
 
 
 class _Reader:
@@ -116,9 +119,10 @@ class _Reader:
         self._http = http
         self._stack = stack
         self._pool: Pool | None = None
+        self._archives: dict[Path, None] = {}
 
     async def tree(self, top: Path) -> AsyncIterator[RawItem | Refused]:
-        """Yield what is in *top* and, if it is a folder, below it."""
+        """Yield what is in *top* and, if it is a folder, below it; archives wait."""
         try:
             paths = await asyncio.to_thread(_files, top)
         except OSError as error:
@@ -167,8 +171,7 @@ class _Reader:
 
     async def _file(self, path: Path, name: str) -> AsyncIterator[RawItem | Refused]:
         if await asyncio.to_thread(_is_archive, path):
-            async for one in self._archive(path):
-                yield one
+            self._archives[path] = None
             return
         loaded = await asyncio.to_thread(_load, path, name, self._size_max)
         if loaded is None:
@@ -181,22 +184,20 @@ class _Reader:
             async for one in self._document(loaded, None):
                 yield one
 
-    async def _archive(self, path: Path) -> AsyncIterator[RawItem | Refused]:
-        """Yield what the feeds in a WARC gave when they were fetched, in its order."""
-        shown = file_name(str(path))
-        #: By source: what it had published when the archive got so far.
+    async def archives(self) -> AsyncIterator[RawItem | Refused]:
+        """Yield what the feeds in the WARCs that were met gave, as it was fetched."""
+        #: By source: what it had published when the archives got so far.
         memories: dict[str, bytes] = {}
-        with path.open("rb") as file:
-            kept = archive.read(file, self._size_max)
-            while (one := await asyncio.to_thread(next, kept, None)) is not None:
-                if isinstance(one, archive.Fault):
-                    many = (
-                        f"{one.records:,} of its records: " if one.records > 1 else ""
-                    )
-                    yield Refused(shown, "broken", f"{many}{one.reason}")
-                    continue
-                async for item in self._fetched(one, shown, memories):
-                    yield item
+        kept = archive.in_order(self._archives, self._size_max)
+        while (found := await asyncio.to_thread(next, kept, None)) is not None:
+            path, one = found
+            shown = file_name(str(path))
+            if isinstance(one, archive.Fault):
+                many = f"{one.records:,} of its records: " if one.records > 1 else ""
+                yield Refused(shown, "broken", f"{many}{one.reason}")
+                continue
+            async for item in self._fetched(one, shown, memories):
+                yield item
 
     async def _fetched(
         self, kept: archive.Kept, shown: str, memories: dict[str, bytes]
@@ -231,7 +232,7 @@ class _Reader:
             return
         memories[about.source.id] = reading.memory
         for item in reading.items:
-            yield item
+            yield _archived(item)
         for fault in reading.refused:
             yield _refusal(found, "broken", fault)
 
@@ -324,8 +325,9 @@ class _Reader:
             content_language=found.content_language,
             url=found.url,
         )
+        named = (_named(item, found.name) for item in items)
         return (
-            *(_named(item, found.name) for item in items),
+            *(named if found.fetched is None else map(_archived, named)),
             *(_refusal(found, "broken", fault) for fault in faults),
         )
 
@@ -343,6 +345,11 @@ def _named(item: RawItem, name: str) -> RawItem:
         return item
     source = msgspec.structs.replace(item.source, name=name)
     return msgspec.structs.replace(item, source=source)
+
+
+def _archived(item: RawItem) -> RawItem:
+    """Return *item* as one that was read when it says, not now."""
+    return msgspec.structs.replace(item, archived=True)
 
 
 def _files(top: Path) -> list[tuple[Path, str]]:

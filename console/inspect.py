@@ -41,11 +41,10 @@ async def inspect(
     """
     refused = False
     async with HttpClient(at.settings.http) as http:
-        for source in sources:
-            async for one in documents.read(source, at.settings, http):
-                if isinstance(one, Refused):
-                    refused = True
-                    screen.complain(f"refused: {wording.refusal(one)}")
-                else:
-                    screen.emit(one)
+        async for one in documents.read(sources, at.settings, http):
+            if isinstance(one, Refused):
+                refused = True
+                screen.complain(f"refused: {wording.refusal(one)}")
+            else:
+                screen.emit(one)
     return Exit.FAULT if refused else Exit.OK

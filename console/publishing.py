@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ async def give(
     given = Given()
     chunk: list[RawItem | Refused] = []
     async with HttpClient(settings.http) as http:
-        async for one in _all(sources, settings, http):
+        async for one in documents.read(sources, settings, http):
             chunk.append(one)
             if len(chunk) == CHUNK_RECORDS:
                 await _publish(log, chunk, given, stop)
@@ -71,14 +71,6 @@ async def give(
         await _publish(log, chunk, given, stop)
         on_chunk(given)
     return given
-
-
-async def _all(
-    sources: Iterable[str], settings: Settings, http: HttpClient
-) -> AsyncIterator[RawItem | Refused]:
-    for source in sources:
-        async for one in documents.read(source, settings, http):
-            yield one
 
 
 async def _publish(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from mappings.face import Held
 from streams import events
-from streams.dedupe.publication import Publication, Sight
+from streams.dedupe.publication import Publication, Sequence, Sight
 from streams.log.face import Position, Record
 from streams.topics import DAY_S, INDEX_KEPT_S, RAW
 
@@ -22,7 +22,8 @@ class Fate(Enum):
     """What became of a raw record."""
 
     INDEXED = "indexed"  #: What it says is what the index holds.
-    SUPERSEDED = "superseded"  #: A later revision, or a fuller text, is indexed.
+    #: A later revision, or a fuller text, is indexed; or it is older, from an archive.
+    SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"  #: A copy of a publication that is known.
     WITHDRAWN = "withdrawn"  #: Its publication was taken back; a stub is indexed.
     FORGOTTEN = "forgotten"  #: An operator had its publication taken away everywhere.
@@ -187,6 +188,9 @@ def judge_silence(
                 emission, str(Position(RAW.name, *known.cause)), evidence
             )
         own = known.sequence(sight.source)
+        if own is not None and _is_overruled(sight, known, own):
+            later = str(Position(RAW.name, own.partition, own.offset))
+            return Verdict(Fate.SUPERSEDED, ident, because=later)
         if not known.accounts_for(sight):
             if silence.is_retry and own is not None and own.offset > sight.offset:
                 later = str(Position(RAW.name, own.partition, own.offset))
@@ -197,6 +201,12 @@ def judge_silence(
             at = (own.partition, own.offset)
         return Verdict(Fate.DUPLICATE, ident, because=str(Position(RAW.name, *at)))
     return Verdict(Fate.UNACCOUNTED)
+
+
+def _is_overruled(sight: Sight, known: Publication, own: Sequence) -> bool:
+    """Whether *sight*, from an archive, had been overtaken by its source before it came."""
+    was_there = (own.partition, own.offset) < (sight.partition, sight.offset)
+    return was_there and own.mark != sight.mark and known.overrules(sight)
 
 
 def _is_as_late(held: Held, emission: Emission, origin: str) -> bool:

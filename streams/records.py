@@ -163,6 +163,8 @@ class RawItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated: UTC | None = None
     #: When the connector read it.
     fetched: UTC
+    #: It comes from where that reading was kept: what its source has said since stays.
+    archived: bool = False
     authors: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     enclosures: tuple[Enclosure, ...] = ()

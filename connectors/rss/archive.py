@@ -21,11 +21,13 @@ import os
 import re
 import zlib
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from heapq import heappop, heappush
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
@@ -47,6 +49,7 @@ from fastwarc.warc import ArchiveIterator, HeaderMap, WarcRecord, WarcRecordType
 
 from connectors.http import Document
 from connectors.rss.subscription import Subscription
+from streams.clock import EPOCH
 
 
 #: A file that is larger takes no more; the usual size of a WARC file is 1 GB.
@@ -57,6 +60,8 @@ PATIENCE_S = 10.0
 SUBSCRIPTION = "Wirewatch-Subscription"
 ORIGINAL = "X-Archive-Orig-"
 
+#: Files that are read beside each other: one record of each is in memory.
+OPEN_MAX = 32
 #: No record of ours is larger.
 SIZE_MAX = 2**31
 _PART_BYTES = 65_536
@@ -244,6 +249,58 @@ def read(file: BinaryIO, size_max: int) -> Iterator[Kept | Fault]:
         yield Fault("the archive ends inside a record")
     if passed:
         yield Fault("pages, images and failures, which are no feeds", passed)
+
+
+def in_order(
+    paths: Iterable[Path], size_max: int
+) -> Iterator[tuple[Path, Kept | Fault]]:
+    """Yield what :func:`read` gives of each file, oldest first over all of them.
+
+    Each file is in the order of time by itself. At most :data:`OPEN_MAX` are open at
+    once: where more overlap, the order is that of the files' beginnings.
+    """
+    begun = ((_begun(path), str(path), path) for path in paths)
+    waiting = deque(sorted(begun, key=lambda one: one[:2]))
+    reading: list[tuple[datetime, str, Path, Kept | Fault, _Parts]] = []
+    while waiting or reading:
+        if waiting and (
+            not reading
+            or (waiting[0][:2] <= reading[0][:2] and len(reading) < OPEN_MAX)
+        ):
+            moment, name, path = waiting.popleft()
+            parts = _parts(path, size_max)
+        else:
+            moment, name, path, one, parts = heappop(reading)
+            yield path, one
+        if (following := next(parts, None)) is not None:
+            fetched = following.fetched if isinstance(following, Kept) else None
+            moment = max(moment, fetched or moment)
+            heappush(reading, (moment, name, path, following, parts))
+
+
+_Parts = Iterator[Kept | Fault]
+
+
+def _parts(path: Path, size_max: int) -> _Parts:
+    try:
+        with path.open("rb") as file:
+            yield from read(file, size_max)
+    except OSError as error:
+        yield Fault(f"it cannot be opened: {error.strerror}")
+
+
+def _begun(path: Path) -> datetime:
+    """Return when the first record of the archive at *path* was written."""
+    try:
+        with path.open("rb") as file:
+            records = ArchiveIterator(
+                _Plain(file), parse_http=False, strict_mode=False, stream_detect=False
+            )
+            record = next(records, None)
+            moment: datetime | None = record.record_date if record else None
+            return moment or EPOCH
+    except (OSError, ValueError):
+        return EPOCH
 
 
 class _Plain:

@@ -5,6 +5,10 @@ that disagree (a teaser here, the whole text there; one an hour behind the other
 noted beside each other and never make revisions in turn. Nor is a new link or file of the
 text that is shown one: it is shown under the same revision.
 
+What comes from an archive was read when it says, and what its source has said since
+stays. Only there does the time of reading count: the clock of a connector may be set back,
+and what it reads then is news all the same.
+
 Everything is a function of the record and the table, and each record may come again:
 the table names the record that caused a publication's present state; that one, and no
 other, is answered with the same bytes again.
@@ -18,6 +22,7 @@ from typing import Literal, NamedTuple, cast
 import msgspec
 
 from streams import events
+from streams.clock import to_ms
 from streams.dedupe import memory
 from streams.dedupe.publication import (
     NAMES_MAX,
@@ -46,14 +51,16 @@ PUBLISHED_AFTER_FETCH_MAX = timedelta(days=1)
 _MOVING = frozenset({"link", "enclosures"})
 
 #: What a record is taken for; 'fuller' is another feed's longer text, 'moved' the text that
-#: is shown with other links or files, 'forgotten' also what comes of a publication after it
-#: was forgotten.
+#: is shown with other links or files, 'superseded' what an archive has from before what
+#: its source says now, 'forgotten' also what comes of a publication after it was
+#: forgotten.
 Outcome = Literal[
     "new",
     "revision",
     "fuller",
     "moved",
     "withdrawn",
+    "superseded",
     "forgotten",
     "duplicate",
     "replay",
@@ -108,19 +115,30 @@ def judge(known: Publication | None, sight: Sight) -> Judgement:
     before = known.sequence(sight.source)
     if before is not None and _is_replay(before, sight):
         return _again(known, sight)
-    is_closed = known.state == "forgotten"
+    if known.state == "forgotten":
+        return Judgement(known, emitted=False, outcome="forgotten")
+    if before is not None and known.overrules(sight):
+        return _overruled(known, before, sight)
+    return _compared(known, before, sight)
+
+
+def _compared(known: Publication, before: Sequence | None, sight: Sight) -> Judgement:
+    """Return what is made of what a source says after what it said *before*."""
     is_moved = _has_moved(known, before, sight)
     says_the_same = before is not None and before.mark == sight.mark
-    if is_closed or (says_the_same and not is_moved):
-        outcome: Outcome = "forgotten" if is_closed else "duplicate"
-        return Judgement(known, emitted=False, outcome=outcome)
+    if says_the_same and not is_moved:
+        # That it was still said then overrules what an archive has from before that.
+        after = known.noting(sight) if sight.archived else known
+        return Judgement(after, emitted=False, outcome="duplicate")
     noted = known.noting(sight)
+    if known.is_later_than(sight):
+        return Judgement(noted, emitted=False, outcome="duplicate")
     if is_moved or (before is None and _tells_more(known, sight)):
         # A retried one lay before what is shown, and under one revision would not be
         # the later word.
         is_earlier = (sight.partition, sight.offset) < known.cause
         shown = noted.showing(sight, known.revision + is_earlier)
-        outcome = "moved" if is_moved else "fuller"
+        outcome: Outcome = "moved" if is_moved else "fuller"
         return Judgement(shown, emitted=True, outcome=outcome)
     if _makes_revision(known, before, sight):
         outcome = "withdrawn" if sight.state == "withdrawn" else "revision"
@@ -141,6 +159,20 @@ def close(known: Publication | None, sight: Sight, forgetting: Forgetting) -> Ju
     held = max(forgetting.revision, known.revision if known else 0)
     closed = publication.forgotten(sight, held + 1)
     return Judgement(closed, emitted=True, outcome="forgotten")
+
+
+def _overruled(known: Publication, before: Sequence, sight: Sight) -> Judgement:
+    """Return what is made of what its source had said *before*, or said better.
+
+    What was read at the same moment and tells more was read by a better parser.
+    """
+    if before.mark == sight.mark:
+        return Judgement(known, emitted=False, outcome="duplicate")
+    is_reread = to_ms(sight.fetched) == before.fetched_ms and not before.is_article
+    if is_reread and not known.is_later_than(sight) and _tells_more(known, sight):
+        shown = known.noting(sight).showing(sight, known.revision)
+        return Judgement(shown, emitted=True, outcome="fuller")
+    return Judgement(known.recalling(sight), emitted=False, outcome="superseded")
 
 
 def _again(known: Publication, sight: Sight) -> Judgement:
@@ -204,6 +236,8 @@ def look(record: Record, item: RawItem) -> Sight:
         fetched=item.fetched,
         published=item.published,
         moved=not _MOVING.isdisjoint(item.changed),
+        archived=item.archived,
+        is_article=bool(item.summary),
     )
 
 

@@ -24,6 +24,7 @@ from typing import Self
 
 import msgspec
 
+from streams.clock import to_ms
 from streams.records import Identity, RawItem, Sighting, State
 from streams.text import fingerprint, normalize
 
@@ -53,6 +54,10 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     published: datetime | None
     #: Its source says that its link or files are other ones.
     moved: bool = False
+    #: It was read before, and comes from where that was kept.
+    archived: bool = False
+    #: Its text is the page that the feed leads to, which no archive keeps.
+    is_article: bool = False
 
     @property
     def mark(self) -> str:
@@ -68,6 +73,9 @@ class Sequence(msgspec.Struct, frozen=True, array_like=True):
     mark: str
     partition: int
     offset: int
+    #: When it was read (ms from the Unix epoch); 0: an older version wrote this.
+    fetched_ms: int = 0
+    is_article: bool = False
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -86,7 +94,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     first_seen: datetime
     anchor: datetime
     sequences: tuple[Sequence, ...]
-    #: Hashes of the texts that were shown, latest last.
+    #: Hashes of the texts that were shown, or that an archive has from before; latest last.
     history: tuple[str, ...] = ()
     names: tuple[bytes, ...] = ()
     #: Partition and offset of the record that wrote this last, and the sweep's clock then.
@@ -103,19 +111,48 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     def noting(self, sight: Sight) -> Self:
         """Return this with what *sight*'s source says now; nothing else changes."""
-        now = Sequence(sight.source, sight.mark, sight.partition, sight.offset)
+        now = _standing(sight)
         before = self.sequence(sight.source)
         if before is None:
             sequences = (*self.sequences, now)
             return msgspec.structs.replace(self, sequences=sequences)
         noted = self.noted
-        if before.mark and before.mark not in self.history:
+        if before.mark and before.mark not in {*self.history, *noted}:
             noted = (*noted, before.mark)[-HISTORY_MAX:]
         return msgspec.structs.replace(
             self,
             sequences=tuple(now if one is before else one for one in self.sequences),
             noted=noted,
         )
+
+    def is_later_than(self, sight: Sight) -> bool:
+        """Whether what is shown was read after *sight*, which comes from an archive."""
+        shown = self.sequence(self.shown)
+        if shown is None or not sight.archived:
+            return False
+        return to_ms(sight.fetched) < shown.fetched_ms
+
+    def overrules(self, sight: Sight) -> bool:
+        """Whether *sight*, from an archive, is none that follows what its source says.
+
+        An archive has what was said up to that, and it has the entries of feeds alone:
+        none takes the place of the article that it leads to.
+        """
+        before = self.sequence(sight.source)
+        if before is None or not sight.archived:
+            return False
+        if to_ms(sight.fetched) <= before.fetched_ms:
+            return True
+        is_emptied = self.shown == sight.source and self.length > 0 == sight.length
+        is_teaser = before.is_article or is_emptied
+        return is_teaser and self.state == sight.state == "present"
+
+    def recalling(self, sight: Sight) -> Self:
+        """Return this with the text of *sight* as one from before what is shown."""
+        if not sight.mark or sight.mark in self.history:
+            return self
+        history = (sight.mark, *self.history)[-HISTORY_MAX:]
+        return msgspec.structs.replace(self, history=history)
 
     def accounts_for(self, sight: Sight) -> bool:
         """Whether *sight*'s record may have been passed over without an output.
@@ -127,7 +164,8 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         if before is None or self.cause == (sight.partition, sight.offset):
             return False
         if before.partition == sight.partition and before.offset <= sight.offset:
-            return before.mark == sight.mark
+            is_recalled = sight.archived and sight.mark in self.history
+            return before.mark == sight.mark or is_recalled or self.overrules(sight)
         if not sight.mark:
             return True
         return (
@@ -191,9 +229,20 @@ def first(sight: Sight, anchor: datetime) -> Publication:
         cause=(sight.partition, sight.offset),
         first_seen=sight.fetched.astimezone(UTC),
         anchor=anchor.astimezone(UTC),
-        sequences=(Sequence(sight.source, sight.mark, sight.partition, sight.offset),),
+        sequences=(_standing(sight),),
         history=(sight.content_hash,) if sight.state == "present" else (),
         touched=(sight.partition, sight.offset, sight.appended_ms),
+    )
+
+
+def _standing(sight: Sight) -> Sequence:
+    return Sequence(
+        source=sight.source,
+        mark=sight.mark,
+        partition=sight.partition,
+        offset=sight.offset,
+        fetched_ms=to_ms(sight.fetched),
+        is_article=sight.is_article,
     )
 
 

@@ -49,7 +49,7 @@ async def read(
     items: list[RawItem] = []
     refused: list[Refused] = []
     async with HttpClient(settings.http) as http:
-        async for one in documents.read(str(source), settings, http):
+        async for one in documents.read([str(source)], settings, http):
             if isinstance(one, RawItem):
                 items.append(one)
             else:

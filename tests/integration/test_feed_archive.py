@@ -21,12 +21,22 @@ import structlog
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType, is_warc_11
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from connectors import documents
 from connectors.face import Refused
 from connectors.http import Document, HttpClient
-from connectors.rss.archive import Archive, Fault, Kept, erase, read, recognises
+from connectors.rss import archive as archives
+from connectors.rss.archive import (
+    Archive,
+    Fault,
+    Kept,
+    erase,
+    in_order,
+    read,
+    recognises,
+)
 from connectors.rss.connector import RssConnector
 from connectors.rss.reading import look_into
 from connectors.rss.subscription import subscription
@@ -88,14 +98,19 @@ def documents_of(folder: Path) -> list[Kept]:
     return [one for one in kept(folder) if isinstance(one, Kept)]
 
 
-async def ingested(path: Path) -> tuple[list[RawItem], list[Refused]]:
+async def ingested(*paths: Path) -> tuple[list[RawItem], list[Refused]]:
     settings = Settings()
     items: list[RawItem] = []
     refused: list[Refused] = []
     async with HttpClient(settings.http) as http:
-        async for one in documents.read(str(path), settings, http):
+        async for one in documents.read(map(str, paths), settings, http):
             (items if isinstance(one, RawItem) else refused).append(one)  # type: ignore[arg-type]  # by its kind
     return items, refused
+
+
+def again(items: list[RawItem]) -> list[RawItem]:
+    """Return *items* as an archive gives them."""
+    return [msgspec.structs.replace(item, archived=True) for item in items]
 
 
 async def test_what_is_kept_is_warc_1_1_by_the_record_compressed(
@@ -243,7 +258,7 @@ async def test_ingest_of_an_archive_gives_the_items_that_the_feed_gave(
         live += reading.items
         await archive.keep(document(body(*titles)), ABOUT, now)
     items, refused = await ingested(files(tmp_path)[0])
-    assert items == live
+    assert items == again(live)
     assert [item.title for item in items] == ["a", "b", "c", "d"]
     assert not refused
 
@@ -275,8 +290,60 @@ async def test_what_a_connector_kept_gives_the_items_that_it_published(
     assert b"sesame" not in gzip.decompress(path.read_bytes())
     items, refused = await ingested(path)
     assert len(items) == 4
-    assert items == live
+    assert items == again(live)
     assert not refused
+
+
+async def test_the_files_of_a_folder_are_read_in_the_order_of_time(
+    tmp_path: Path,
+) -> None:
+    runs = [Archive(tmp_path, 30, roll_bytes=1) for _ in range(4)]
+    titles = [f"{number:02}" for number in range(24)]
+    live: list[RawItem] = []
+    memory = b""
+    for number, title in enumerate(titles):
+        now = NOW + timedelta(minutes=number)
+        content = body(title, "edited").replace(
+            b"<title>edited", b"<title>e" + title.encode()
+        )
+        await runs[number * 7 % 4].keep(document(content), ABOUT, now)
+        reading = look_into(content, ABOUT, now, memory)
+        memory = reading.memory
+        live += reading.items
+    assert len(files(tmp_path)) > 20
+    items, refused = await ingested(tmp_path)
+    assert (items, refused) == (again(live), [])
+    by_name, _ = await ingested(*reversed(files(tmp_path)))
+    assert by_name == items
+
+
+@given(
+    kept_at=st.lists(
+        st.tuples(st.integers(0, 5), st.integers(0, 30)), min_size=1, max_size=20
+    ),
+    open_max=st.integers(1, 6),
+)
+@hypothesis_settings(max_examples=30, deadline=None)
+def test_files_that_overlap_are_merged_and_but_few_are_open(
+    kept_at: list[tuple[int, int]],
+    open_max: int,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("overlap")
+    runs = [Archive(folder, 30) for _ in range(6)]
+    for run, second in sorted(kept_at, key=lambda one: one[1]):
+        keeping = runs[run].keep(
+            document(body("a")), ABOUT, NOW + timedelta(seconds=second)
+        )
+        asyncio.run(keeping)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archives, "OPEN_MAX", open_max)
+        found = [one for _, one in in_order(files(folder), 10_000)]
+    times = [one.fetched for one in found if isinstance(one, Kept) and one.fetched]
+    wanted = sorted(NOW + timedelta(seconds=second) for _, second in kept_at)
+    assert sorted(times) == wanted
+    if len(files(folder)) <= open_max:
+        assert times == wanted
 
 
 async def test_ingest_reads_what_a_crash_left_and_says_so(tmp_path: Path) -> None:

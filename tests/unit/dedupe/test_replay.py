@@ -46,8 +46,10 @@ def items(draw: st.DrawFn) -> RawItem:
         state=draw(st.sampled_from(("present",) * 6 + ("withdrawn",))),
         text=text,
         published=draw(st.none() | st.just(NOON - timedelta(days=3))),
-        fetched=NOON + timedelta(hours=draw(st.integers(0, 48))),
+        fetched=NOON + timedelta(hours=draw(st.integers(0, 6))),
         changed=draw(st.sampled_from(((), (), ("text",), ("link",), ("enclosures",)))),
+        summary=draw(st.sampled_from(("", "", "a teaser"))),
+        archived=draw(st.sampled_from((False, False, True))),
     )
 
 
@@ -197,6 +199,8 @@ class Known:
     says: dict[str, str | None]
     shown: RawItem
     texts: list[str]
+    #: The record that told what each source says.
+    told: dict[str, RawItem] = field(default_factory=dict)
     revision: int = 1
 
 
@@ -219,7 +223,8 @@ def model(raw: Iterable[RawItem]) -> list[tuple[int, str, str, str, frozenset[st
         names = named(item)
         mine = [one for one in known if one.publisher == item.publisher]
         found = next((o for name in names for o in mine if name in o.names), None)
-        if emits(found, item):
+        is_late = found is not None and comes_late(found, item)
+        if tells_more_late(found, item) if is_late else emits(found, item):
             if found is None:
                 found = Known(item.publisher, [], {}, item, [])
                 known.append(found)
@@ -233,14 +238,47 @@ def model(raw: Iterable[RawItem]) -> list[tuple[int, str, str, str, frozenset[st
         assert found is not None
         taken = [name for one in mine if one is not found for name in one.names]
         found.names += [name for name in names if name not in taken]
-        found.says[item.source.id] = item.text if item.state == "present" else None
+        if is_late and found.shown is not item:
+            found.texts += [item.text] if item.state == "present" else []
+            continue
+        says = item.text if item.state == "present" else None
+        news = found.shown is item or found.says.get(item.source.id, item) != says
+        if news or item.archived:
+            found.told[item.source.id] = item
+        found.says[item.source.id] = says
     return emitted
+
+
+def comes_late(found: Known, item: RawItem) -> bool:
+    """Whether *item*, from an archive, is no later word of its source on *found*."""
+    last, shown = found.told.get(item.source.id), found.shown
+    if last is None or not item.archived:
+        return False
+    is_shown = shown.source.id == item.source.id
+    is_teaser = bool(last.summary) or (is_shown and shown.text > item.text == "")
+    is_there = shown.state == item.state == "present"
+    return item.fetched <= last.fetched or (is_teaser and is_there)
+
+
+def tells_more_late(found: Known | None, item: RawItem) -> bool:
+    assert found is not None
+    last, shown = found.told[item.source.id], found.shown
+    return (
+        last.fetched == item.fetched >= found.told[shown.source.id].fetched
+        and not last.summary
+        and shown.state == item.state == "present"
+        and found.says[item.source.id] != item.text
+        and len(item.text) > len(shown.text)
+        and item.text not in found.texts
+    )
 
 
 def emits(found: Known | None, item: RawItem) -> bool:
     """Whether *item* is news of *found*; counts its revision up if it is one."""
     if found is None:
         return True
+    shown_told = found.told[found.shown.source.id]
+    is_old = item.archived and item.fetched < shown_told.fetched
     new_here = item.source.id not in found.says
     said = found.says.get(item.source.id)
     says = item.text if item.state == "present" else None
@@ -250,7 +288,10 @@ def emits(found: Known | None, item: RawItem) -> bool:
             found.shown.text,
             found.shown.state,
         )
-        return is_shown and says is not None and item.changed[:1] in MOVED
+        is_moved = is_shown and says is not None and item.changed[:1] in MOVED
+        return is_moved and not is_old
+    if is_old:
+        return False
     if new_here and says is not None:
         return (
             found.shown.state == "present"
