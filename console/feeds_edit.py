@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated
 
@@ -11,13 +11,14 @@ import typer
 
 from connectors.http import HttpClient
 from connectors.rss import lists
-from connectors.rss.discover import Discoverer, main
+from connectors.rss.discover import Discoverer, Seen, main
 from connectors.rss.subscription import ident_of
 from connectors.urls import canonical, public_url
 from console import escape, screen, wording
 from console.context import Context, command
 from console.exits import Exit
-from console.feeds_known import Known, demand, fits_host, fits_tag, known_on
+from console.feeds_known import Known, demand, fits_host, fits_tag, idle, known_on
+from console.feeds_lines import AT_REST
 from streams import clock
 from streams.errors import SourceError, SourceUnavailableError
 from streams.events import watched_feed
@@ -32,7 +33,6 @@ from streams.topics import DECLARED, FEEDS
 BATCH = 500
 #: So much of a feed's own title names it.
 NAME_MAX = 200
-SOON = "a running connector takes it up within seconds"
 ADD_EXAMPLES = """\
 Examples:
 
@@ -41,10 +41,19 @@ wirewatch feeds add https://example.org/feed.xml --tag Africa/Mali --language fr
 wirewatch feeds add https://example.org/  (a site: its feed is looked for)
 """
 
+SET_EXAMPLES = """\
+Examples:
+
+wirewatch feeds set example.org/feed.xml --interval 120 --tag Africa/Mali
+
+wirewatch feeds set example.org/feed.xml --interval 0 --tag ''  (no tags, as it is worth)
+"""
+
 
 def mount(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     command(app, epilog=ADD_EXAMPLES)(add)
+    command(app, "set", epilog=SET_EXAMPLES)(set_)
     command(app, epilog="Example: wirewatch feeds remove example.org/feed.xml")(remove)
     command(app, epilog="Example: wirewatch feeds pause --host example.org")(pause)
     command(app, epilog="Example: wirewatch feeds resume --tag Africa/Mali")(resume)
@@ -112,7 +121,7 @@ async def add(  # noqa: PLR0913 - a command's options are its parameters
         country=country.upper(),
         language=language,
         interval_s=interval,
-        tags=tuple(dict.fromkeys(filter(None, map(lists.tag, tag or ())))),
+        tags=_tags(tag or ()),
         full_text=full_text,
     )
     async with listed(at) as (log, feeds), HttpClient(at.settings.http) as http:
@@ -130,9 +139,72 @@ async def add(  # noqa: PLR0913 - a command's options are its parameters
         screen.complain(f"refused: {reason}")
     for one in listing.added:
         screen.show(escape.shown(f"added: {one.id} ({one.name or one.url})"))
+    _warn_of(interval, at.settings.rss.interval_min_s)
     if listing.added:
-        screen.complain(f"wirewatch: {SOON}")
+        screen.complain(f"wirewatch: {soon(at)}")
     return Exit.FAULT if refused else Exit.OK
+
+
+async def set_(  # noqa: PLR0913 - a command's options are its parameters
+    at: Context,
+    ident: Annotated[
+        str, typer.Argument(metavar="ID", help="Its id or address, as 'feeds' lists.")
+    ],
+    *,
+    name: Annotated[str | None, typer.Option("--name", help="'' for its own.")] = None,
+    publisher: Annotated[
+        str | None, typer.Option("--publisher", help="Whose it is; '' for its domain.")
+    ] = None,
+    country: Annotated[
+        str | None, typer.Option("--country", help="Two letters, such as ML.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", help="BCP 47, such as fr.")
+    ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option("--interval", min=0, help="Seconds; 0: as it is worth."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="In place of its tags; repeatable; '' for none."),
+    ] = None,
+    full_text: Annotated[
+        bool | None, typer.Option("--full-text/--no-full-text", help="Read its pages.")
+    ] = None,
+) -> Exit:
+    """Change what was said of a feed when it was added; what is not given stays.
+
+    One that is parked or gone is asked again. One of the configuration file is changed
+    there. Exit code 1 when it is refused.
+    """
+    given = {
+        "name": name,
+        "publisher": publisher,
+        "country": country.upper() if country is not None else None,
+        "language": language,
+        "interval_s": interval,
+        "tags": None if tag is None else _tags(tag),
+        "full_text": full_text,
+    }
+    changes = {key: value for key, value in given.items() if value is not None}
+    if not changes:
+        raise typer.BadParameter("set what? See --help", param_hint="ID")
+    async with listed(at) as (log, feeds):
+        (one,) = demand(feeds, [ident])
+        feed = msgspec.structs.replace(one.feed, **changes)
+        why = lists.fault(feed)
+        if one.origin == "file":
+            why = f"it stands in {at.file_to_edit}: change it there"
+        if why:
+            screen.complain(f"refused: {one.id}: {why}")
+            return Exit.FAULT
+        record = _with(one._replace(feed=feed), paused=one.paused)
+        await tell(log, [watched_feed(record)])
+    screen.show(escape.shown(f"set: {one.id}: {', '.join(changes)}"))
+    _warn_of(feed.interval_s, at.settings.rss.interval_min_s)
+    screen.complain(f"wirewatch: {soon(at)}")
+    return Exit.OK
 
 
 async def remove(at: Context, which: IdsArgument = None) -> Exit:
@@ -155,7 +227,7 @@ async def remove(at: Context, which: IdsArgument = None) -> Exit:
     for output in outputs:
         screen.show(escape.shown(f"removed: {(output.key or b'').decode()}"))
     if outputs:
-        screen.complain("wirewatch: a running connector lets go of it within seconds")
+        screen.complain(f"wirewatch: {soon(at)}")
     return code
 
 
@@ -179,6 +251,19 @@ async def resume(
 ) -> Exit:
     """Ask feeds again that were paused, or that are parked or gone."""
     return await _set(at, which or [], tag, host, paused=False)
+
+
+def _warn_of(interval_s: float, least_s: float) -> None:
+    if 0 < interval_s < least_s:
+        screen.complain(
+            f"wirewatch: it is asked every {least_s:g} s, no oftener: that is "
+            "rss.interval_min_s"
+        )
+
+
+def soon(at: Context) -> str:
+    """Return when a change of the list counts."""
+    return idle(at) or "a running connector takes it up within seconds"
 
 
 class Additions:
@@ -239,9 +324,8 @@ async def _checked(
         seen = await discoverer.look(feed.url)
         if seen.document is None:
             found = main(await discoverer.named_by(seen))
-            if len(found) != 1:
-                several = " or ".join(one.url for one in found)
-                return feed, f"which of {several}?" if several else seen.fault
+            if len(found) != 1 or not seen.answer.body.strip():
+                return feed, _which(seen, found)
             seen = found[0]
     except (SourceError, SourceUnavailableError) as error:
         told = str(error).removeprefix(f"{shown}: ")
@@ -251,6 +335,19 @@ async def _checked(
     title = seen.document.title[:NAME_MAX] if seen.document else ""
     feed = msgspec.structs.replace(feed, url=seen.url, name=feed.name or title)
     return feed, lists.fault(feed)
+
+
+def _which(seen: Seen, found: Sequence[Seen]) -> str:
+    """Return what lies there instead of a feed, and which *found* ones may be meant."""
+    if not found:
+        return seen.fault
+    what = seen.fault.partition(";")[0]
+    there = ", ".join(public_url(one.url) for one in found)
+    return f"{what}; its site has these feeds, add one of them: {there}"
+
+
+def _tags(written: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, map(lists.tag, written))))
 
 
 async def _set(
@@ -270,14 +367,26 @@ async def _set(
         if not chosen:
             screen.complain("wirewatch: there are no such feeds")
             return Exit.FAULT
-        records = [_with(one, paused=paused) for one in chosen.values()]
+        meant = [one for one in chosen.values() if _may_be(one, paused=paused)]
+        records = [_with(one, paused=paused) for one in meant]
         await tell(log, [watched_feed(record) for record in records])
     did = "paused" if paused else "resumed"
     for record in records:
         screen.show(escape.shown(f"{did}: {record.id}"))
-    told = wording.counted(len(records), "feed")
-    screen.complain(f"wirewatch: {told} {did}; {SOON}")
+    for ident in which:
+        if (one := chosen.get(ident)) and one not in meant:
+            screen.complain(f"as it was: {one.id}: it is {one.state}")
+    told = f"{wording.counted(len(records), 'feed')} {did}"
+    if others := len(chosen) - len(meant):
+        were = "were paused already" if paused else "were not at rest"
+        told += f", {others:,} {were}"
+    screen.complain(f"wirewatch: {told}" + (f"; {soon(at)}" if records else ""))
     return Exit.OK
+
+
+def _may_be(one: Known, *, paused: bool) -> bool:
+    """Whether there is something to pause or resume."""
+    return not one.paused if paused else one.state in AT_REST
 
 
 def _with(one: Known, *, paused: bool) -> WatchedFeed:

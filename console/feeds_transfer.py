@@ -18,7 +18,7 @@ from connectors.urls import public_url
 from console import escape, screen, wording
 from console.context import Context, command
 from console.exits import Exit
-from console.feeds_edit import SOON, Additions, TagsOption, listed, tell
+from console.feeds_edit import Additions, TagsOption, listed, soon, tell
 from console.feeds_known import Known, fits_tag, known
 from streams.errors import SourceError
 from streams.events import watched_feed
@@ -84,6 +84,8 @@ async def _import(
     at: Context, source: str, body: bytes | None, more: Tags, *, dry_run: bool
 ) -> Exit:
     found = lists.read(await _fetched(at, source) if body is None else body)
+    if not (found.feeds or found.refused):
+        raise SourceError("it lists no feed")
     async with listed(at) as (log, feeds):
         listing = Additions(feeds)
         for feed in found.feeds:
@@ -104,7 +106,7 @@ async def _import(
         f"{len(listing.there):,} watched already, {len(refused):,} refused"
     )
     if listing.added and not dry_run:
-        screen.complain(f"wirewatch: {SOON}")
+        screen.complain(f"wirewatch: {soon(at)}")
     return Exit.FAULT if refused else Exit.OK
 
 

@@ -37,6 +37,10 @@ class Paper(BaseHTTPRequestHandler):
             name = self.path.rpartition("/")[2]
             number = self.asked.count(self.path)
             self._answer(200, FEED.format(name=name, number=number), "text/xml")
+        elif self.path == "/blank/page":
+            self._answer(200, " ", "text/html")
+        elif self.path == "/blank/feed.xml":
+            self._answer(200, FEED.format(name="blank", number=1), "text/xml")
         elif self.path == "/moved":
             self._answer(301, location="/papers/a")
         elif self.path == "/there":

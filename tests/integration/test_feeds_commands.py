@@ -214,3 +214,54 @@ def test_an_unknown_feed_is_answered_with_the_nearest(desk: Desk) -> None:
     told = desk("pause", "a.example/fed.xml", code=2).stderr
     assert "did you mean" in told
     assert "a.example/feed.xml" in told
+
+
+def test_an_added_feed_is_changed_and_a_configured_one_is_not(desk: Desk) -> None:
+    desk("add", "https://a.example/feed", "--no-check", "--tag", "Old", "--name", "A")
+    desk("pause", "a.example/feed")
+    wishes = ("--interval", "7", "--tag", "Africa/Mali", "--language", "fr")
+    said = desk("set", "https://a.example/feed", *wishes)
+    assert "no oftener: that is rss.interval_min_s" in said.stderr
+    (feed,) = desk.lines()
+    assert (feed["interval_s"], feed["tags"]) == (7.0, ["Africa/Mali"])
+    assert (feed["language"], feed["name"], feed["state"]) == ("fr", "A", "paused")
+    desk("set", "a.example/feed", "--tag", "", "--interval", "0")
+    (feed,) = desk.lines()
+    assert not ({"tags", "interval_s"} & {k for k, v in feed.items() if v})
+    assert (
+        "language must be"
+        in desk("set", "a.example/feed", "--language", "no language", code=1).stderr
+    )
+    desk("set", "a.example/feed", code=2)
+    file = desk.folder / "wirewatch.toml"
+    file.write_text(file.read_text() + "[[rss.feeds]]\nurl = 'https://c.example/'\n")
+    refused = desk("set", "c.example/", "--interval", "9", code=1).stderr
+    assert "change it there" in refused
+
+
+def test_pausing_and_resuming_counts_what_it_changed(desk: Desk) -> None:
+    desk("add", "https://a.example/1", "https://a.example/2", "--no-check")
+    assert "1 feed paused; " in desk("pause", "a.example/1").stderr
+    again = desk("pause", "a.example/1")
+    assert (again.stdout, "as it was: a.example/1: it is paused" in again.stderr) == (
+        "",
+        True,
+    )
+    resumed = desk("resume", "--host", "a.example")
+    assert resumed.stdout == "resumed: a.example/1\n"
+    assert "1 feed resumed, 1 were not at rest" in resumed.stderr
+    assert "it is waiting" in desk("resume", "a.example/2").stderr
+
+
+def test_of_an_empty_document_the_sites_feeds_are_named_and_none_is_taken(
+    desk: Desk, site: Site
+) -> None:
+    refused = desk("add", site("/blank/page"), code=1).stderr
+    assert "it is empty; its site has these feeds, add one of them" in refused
+    assert site("/blank/feed.xml") in refused
+    assert desk.lines() == []
+
+
+def test_a_list_without_a_feed_is_refused(desk: Desk) -> None:
+    for text in ("", "\n", "<opml><body/></opml>"):
+        assert "it lists no feed" in desk("import", "-", code=1, stdin=text).stderr
