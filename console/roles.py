@@ -12,6 +12,7 @@ import structlog
 import typer
 
 from connectors.face import Connector
+from connectors.places import taken
 from connectors.radio.connector import RadioConnector
 from connectors.rss.connector import RssConnector
 from connectors.rss.shard import Shard
@@ -88,7 +89,7 @@ async def connect(
         )
     stop = asyncio.Event()
     with stopping(stop):
-        async with open_log(settings) as log:
+        async with open_log(settings) as log, taken(settings, kind):
             begun = asyncio.Event()
             reading = connector(kind, settings, log, file=at.config_file)
             watched = Watched(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import nullcontext
 from functools import partial
 from typing import Annotated
@@ -15,6 +15,7 @@ import typer
 from rich.text import Text
 
 from connectors.face import Connector
+from connectors.places import Kind, taken
 from console import screen
 from console.board import Board
 from console.context import Context, command
@@ -30,6 +31,7 @@ from streams.log.face import Log
 from streams.log.opening import open_log
 from streams.monitor.server import monitored
 from streams.monitor.watched import Watched
+from streams.settings import Settings
 from streams.worker import Worker
 
 
@@ -80,11 +82,12 @@ async def run(
     if sample:
         at = at.for_sample()
     settings = at.settings
+    kinds = _kinds(settings, sample=sample)
     stop, ready = asyncio.Event(), asyncio.Event()
     with stopping(stop):
-        async with open_log(settings) as log:
+        async with open_log(settings) as log, taken(settings, *kinds):
             worker = Worker(settings)
-            connectors = _connectors(at, log, sample=sample)
+            connectors = _connectors(at, log, kinds)
             watcher = Watcher(
                 log,
                 connectors,
@@ -109,23 +112,29 @@ async def run(
     return Exit.OK
 
 
-def _connectors(at: Context, log: Log, *, sample: bool) -> list[Connector]:
-    """Return what is to be read: the sample, or what is configured."""
+def _connectors(at: Context, log: Log, kinds: Collection[Kind]) -> list[Connector]:
+    """Return what is to be read: what is configured of *kinds*, or else the sample."""
     settings = at.settings
-    if sample:
+    if not kinds:
         _log.info("run.sample", data=settings.data)
         return [SampleFeed(settings, log)]
-    # Also without a feed: one may be added at any time.
-    found = [connector("rss", settings, log, file=at.config_file)]
-    if settings.radio.stations:
-        found.append(connector("radio", settings, log))
-    elif not settings.rss.feeds:
+    if not (settings.rss.feeds or settings.radio.stations):
         _log.warning(
             "no source is configured; feeds are taken up as they come from "
             f"'{at.again('feeds', 'add', 'URL')}' or [[rss.feeds]] in "
             f"{at.file_to_edit}; or try --sample"
         )
-    return found
+    return [connector(kind, settings, log, file=at.config_file) for kind in kinds]
+
+
+def _kinds(settings: Settings, *, sample: bool) -> list[Kind]:
+    """Return the kinds of configured sources that are read; feeds also while there is none.
+
+    One may be added at any time.
+    """
+    if sample:
+        return []
+    return ["rss", "radio"] if settings.radio.stations else ["rss"]
 
 
 async def _once(

@@ -186,7 +186,7 @@ class Ledger:
         #: Where ``items.raw`` ended when it was asked last.
         self._ends: dict[int, int] = {}
         #: Sources whose publish no cursor covers yet, oldest first: what ``_ends`` was then.
-        self._open: dict[str, Mapping[int, int]] = {}
+        self._uncovered: dict[str, Mapping[int, int]] = {}
         #: How far ``connectors.cursors`` was looked through for others.
         self._seen: dict[int, int] = {}
         self._looked_s = 0.0
@@ -207,7 +207,7 @@ class Ledger:
         """
         self._seen = await self._log.ends(CURSORS.name)
         kept, checkpoints = await self._cursors(feeds)
-        since = await self._uncovered(checkpoints)
+        since = await self._at_risk(checkpoints)
         before = checkpoints.get(self._source)
         epoch = before.epoch + 1 if before else 1
         self._mine = self._mine._replace(epoch=epoch, ends=since)
@@ -252,7 +252,7 @@ class Ledger:
             return Published((), (), complete=True)
         if await check() is None:
             return Published((), (), complete=False)
-        since = self._open.setdefault(source, self._ends)
+        since = self._uncovered.setdefault(source, self._ends)
         append = partial(publish, Once(self._log, since), stage=STAGE, stop=stop)
         done = await append((), refused=refused)
         kept = before
@@ -273,7 +273,7 @@ class Ledger:
                 some.complete,
             )
         if done.complete:
-            del self._open[source]
+            del self._uncovered[source]
         return done
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -286,7 +286,7 @@ class Ledger:
         async with self._looking:
             is_covered_up = await self._look_for_others()
             ends = await self._log.ends(RAW.name)
-            covered = next(iter(self._open.values()), ends)
+            covered = next(iter(self._uncovered.values()), ends)
             self._ends, self._looked_s = ends, time.monotonic()
             if is_covered_up or covered != self._mine.ends:
                 self._mine = self._mine._replace(ends=covered)
@@ -294,7 +294,7 @@ class Ledger:
 
     async def close(self) -> None:
         """Tell whoever is next that there is nothing to recover, if that is so."""
-        if self._is_opened and not self.lost and not self._open:
+        if self._is_opened and not self.lost and not self._uncovered:
             await self._store(self._mine._replace(closed=True))
 
     async def _check(self) -> bool:
@@ -318,8 +318,9 @@ class Ledger:
         if self._successor:
             raise FatalError(
                 f"another process reads the feeds of rss.shard {self._shard} now "
-                f"({self._successor.run}; this is {self._mine.run}): one process a shard; "
-                "give each its own, such as 1/2 and 2/2"
+                f"({self._successor.run}; this is {self._mine.run}), so this one ends. "
+                "If that one was to replace this one, all is well; else stop it and "
+                "start this one again, or give each its share (--shard 1/2 and 2/2)"
             )
         return is_covered_up
 
@@ -344,7 +345,7 @@ class Ledger:
                     kept.pop(source, None)
         return kept, checkpoints
 
-    async def _uncovered(self, checkpoints: Mapping[str, Checkpoint]) -> dict[int, int]:
+    async def _at_risk(self, checkpoints: Mapping[str, Checkpoint]) -> dict[int, int]:
         """Return from where on ``items.raw`` may hold what no cursor of ours covers.
 
         Checkpoints of another number of shards count too, if they are newer than ours

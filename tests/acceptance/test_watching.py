@@ -57,7 +57,14 @@ def test_sigterm_ends_run_as_cleanly(wirewatch: Wirewatch) -> None:
 def test_a_second_run_on_the_same_data_says_so(watched: Wirewatch) -> None:
     second = watched("run", code=3)
 
-    assert "another worker runs" in second.stderr
+    assert "another process reads the feeds" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_a_connector_beside_run_is_refused_and_run_goes_on(watched: Wirewatch) -> None:
+    second = watched("connect", "rss", code=3)
+
+    assert "'wirewatch run'" in second.stderr
     assert "Traceback" not in second.stderr
 
 

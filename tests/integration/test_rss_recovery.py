@@ -286,7 +286,7 @@ async def test_of_two_processes_with_one_shard_the_newer_one_wins(log: Mortal) -
     await older.open(set())
     await older.look()
     await newer.open(set())
-    with pytest.raises(FatalError, match=r"rss.shard 1/1 now \(.*one process a shard"):
+    with pytest.raises(FatalError, match=r"rss.shard 1/1 now \(.*stop it and start"):
         await older.look()
     await newer.look()
     assert older.lost
