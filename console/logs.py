@@ -85,10 +85,10 @@ class Lines(logging.Handler):
         """Write *record*; a reader that went away is no error."""
         try:
             line = self.format(record)
-            if self.sink is not None:
-                self.sink(line)
-            else:
+            if self.sink is None or not sys.stderr.isatty():
                 _write(sys.stderr, line)
+            if self.sink is not None and record.levelno >= logging.WARNING:
+                self.sink(line)
         except (OSError, ValueError):
             return
 
@@ -140,15 +140,15 @@ def render_as(form: Form) -> None:
 
 @contextmanager
 def into(sink: Sink) -> Iterator[None]:
-    """Send warnings and errors to *sink*, and nothing to standard error."""
-    level = LINES.level
+    """Send warnings and errors to *sink*, and nothing to the terminal.
+
+    Standard error that leads elsewhere, such as to a file, gets all lines as ever.
+    """
     LINES.sink = sink
-    LINES.setLevel(logging.WARNING)
     try:
         yield
     finally:
         LINES.sink = None
-        LINES.setLevel(level)
 
 
 def _one_line(_: WrappedLogger, __: str, event: EventDict) -> str:

@@ -455,6 +455,10 @@ def _check(settings: Settings, where: str) -> None:
             f"{where}: log.size_max_gb must be {LOG_SIZE_LEAST_GB} at least: the fifth "
             "of it that is kept for results has to take some of every stage's"
         )
+    if settings.rss.interval_min_s > settings.rss.interval_max_s:
+        raise SettingsError(
+            f"{where}: rss.interval_min_s must not be more than rss.interval_max_s"
+        )
     for kind, ids in (
         ("feed", [feed.id or _bare(feed.url) for feed in settings.rss.feeds]),
         ("station", [station.id for station in settings.radio.stations]),

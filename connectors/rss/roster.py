@@ -27,7 +27,7 @@ from streams.errors import RecordError, SettingsError, TransientError
 from streams.events import decode
 from streams.log.face import Log
 from streams.records import WatchedFeed
-from streams.settings import SHARD_KEY, Feed, Settings
+from streams.settings import SHARD_KEY, Feed, Section, Settings
 from streams.topics import FEEDS
 
 
@@ -67,7 +67,8 @@ class Roster:
         self._log = log
         self._file = file
         self._stamp = self._seen = _stamp(file)
-        self._told = _but_feeds(settings, settings)
+        self._begun = self._told = _but_feeds(settings, settings)
+        self._is_file_wrong = False
         self._configured: dict[str, Feed] | None = None
         self._added: dict[str, WatchedFeed] = {}
         self._read_until: dict[int, int] = {}
@@ -122,21 +123,33 @@ class Roster:
         try:
             settings, configured = await asyncio.to_thread(_read, self._file)
         except SettingsError as error:
+            self._is_file_wrong = True
             _log.warning(
                 "roster.file_unusable: the feeds stay as they were", error=str(error)
             )
             return False
+        if self._is_file_wrong:
+            self._is_file_wrong = False
+            _log.warning("roster.file_usable: it counts again", file=str(self._file))
         self._tell_of_others(settings)
         before_it, self._configured = self._configured, configured
         return configured != before_it
 
     def _tell_of_others(self, settings: Settings) -> None:
         others = _but_feeds(settings, self._settings)
-        if others != self._told:
-            self._told = others
+        if others == self._told:
+            return
+        self._told = others
+        if names := _differing(self._begun, others):
             _log.warning(
                 "roster.restart_needed: of a running process only [[rss.feeds]] may be "
-                "changed; other settings of the file have changed too",
+                "changed; other settings of the file count after a restart",
+                settings=", ".join(names),
+                file=str(self._file),
+            )
+        else:
+            _log.warning(
+                "roster.restart_needless: the other settings are again as it began",
                 file=str(self._file),
             )
 
@@ -284,6 +297,18 @@ def _stamp(file: Path | None) -> _Stamp | None:
     except OSError:
         return None
     return _Stamp(found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _differing(one: Section, other: Section, within: str = "") -> list[str]:
+    """Return which settings differ, such as ``http.timeout_s``."""
+    found: list[str] = []
+    for key in one.__struct_fields__:
+        value, another = getattr(one, key), getattr(other, key)
+        if isinstance(value, Section):
+            found += _differing(value, another, f"{within}{key}.")
+        elif value != another:
+            found.append(within + key)
+    return found
 
 
 def _but_feeds(settings: Settings, begun_with: Settings) -> Settings:

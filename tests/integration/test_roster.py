@@ -129,6 +129,20 @@ async def test_a_wrong_file_is_told_of_once_and_the_old_list_stays(
         assert why in line["error"]
 
 
+async def test_a_file_that_was_mended_is_told(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.roster.load()
+        with capture_logs() as told:
+            following = asyncio.create_task(at.changed())
+            at.file.write_text("[rss\n")
+            while not told:  # noqa: ASYNC110 - a log line is no event
+                await asyncio.sleep(0.05)
+            at.file.write_text(A + B)
+            await following
+        names = [one["event"].partition(":")[0] for one in told]
+        assert names == ["roster.file_unusable", "roster.file_usable"]
+
+
 async def test_other_settings_that_changed_take_a_restart_which_is_said_once(
     tmp_path: Path,
 ) -> None:
@@ -138,9 +152,15 @@ async def test_other_settings_that_changed_take_a_restart_which_is_said_once(
             for feeds in (A + B, A, A + B):
                 at.file.write_text("[http]\ntimeout_s = 5\n" + feeds)
                 await at.changed()
-        assert [one["event"].partition(":")[0] for one in told] == [
-            "roster.restart_needed"
-        ]
+        (line,) = told
+        assert line["event"].startswith("roster.restart_needed")
+        assert line["settings"] == "http.timeout_s"
+
+        with capture_logs() as told:
+            at.file.write_text(A)
+            await at.changed()
+        (line,) = told
+        assert line["event"].startswith("roster.restart_needless")
 
 
 async def test_records_that_are_none_are_passed_over(tmp_path: Path) -> None:

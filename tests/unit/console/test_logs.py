@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 
@@ -81,6 +82,20 @@ def test_different_messages_do_not_hold_each_other_back() -> None:
 
     assert libraries.filter(record("one", 0))
     assert libraries.filter(record("other", 0))
+
+
+def test_beside_the_live_view_a_redirected_standard_error_gets_all_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logs.configure(service=True)
+    for is_terminal, count in ((True, 0), (False, 2)):
+        stream = io.StringIO()
+        monkeypatch.setattr(stream, "isatty", lambda answer=is_terminal: answer)
+        monkeypatch.setattr("sys.stderr", stream)
+        with logs.into(lambda _: None):
+            structlog.get_logger("test").info("small news")
+            structlog.get_logger("test").warning("mind this")
+        assert len(stream.getvalue().splitlines()) == count
 
 
 def test_the_live_view_takes_warnings_and_no_more() -> None:

@@ -128,6 +128,10 @@ def test_a_log_too_small_for_its_results_is_refused(write: Write) -> None:
         ("mode = 'server'", "mode: must be one of embedded, servers"),
         ("kafka = 5", "kafka: Expected `object`, got `int`"),
         ("[rss]\ninterval_s = -1", "rss.interval_s: Expected `float` > 0.0"),
+        (
+            "[rss]\ninterval_min_s = 100\ninterval_max_s = 50",
+            "rss.interval_min_s must not be more than rss.interval_max_s",
+        ),
         ("[http]\nsize_max_mb = nan", "http.size_max_mb: Expected `float` > 0.0"),
         ("[annotate]\nprocesses = -1", "annotate.processes: Expected `int` >= 0"),
         (
@@ -339,7 +343,7 @@ def scalar_settings() -> list[str]:
 
 @pytest.mark.parametrize("name", scalar_settings())
 def test_every_scalar_setting_can_come_from_the_environment(name: str) -> None:
-    kinds = {"1", "4", "embedded", "FULL", "SSL", "PLAIN", "json"}
+    kinds = {"1", "4", "100", "embedded", "FULL", "SSL", "PLAIN", "json"}
     accepted = []
     for value in kinds:
         try:
