@@ -19,7 +19,7 @@ from streams import clock, events
 from streams.fates import Verdict
 from streams.letters import is_notice, letter_in, notice_in
 from streams.log.face import Position, Record
-from streams.records import RawItem
+from streams.records import FORGOTTEN_VERSION, RawItem
 from streams.topics import DAY_S, DEADLETTERS, INCIDENTS, ITEMS, RAW, TAGGED, UNIQUE
 
 
@@ -259,11 +259,18 @@ def _after(seconds: float) -> str:
 
 def _held_in_words(held: Held) -> str:
     stub = ", a stub" if held.state != "present" else ""
-    at = wording.moment(clock.from_ms(held.version))
-    return (
-        f"revision {held.revision}, version {held.version} ({at}), from "
-        f"{held.origin}{stub}"
-    )
+    at = f"{held.version} ({_version_in_words(held.version)})"
+    return f"revision {held.revision}, version {at}, from {held.origin}{stub}"
+
+
+def _version_in_words(version: int) -> str:
+    """Return the time that a version is of; that of what is forgotten is of none."""
+    if version == FORGOTTEN_VERSION:
+        return "the last, for ever"
+    try:
+        return wording.moment(clock.from_ms(version))
+    except OverflowError:
+        return "of no time"
 
 
 def _gone_in_words(gone: Gone) -> str:

@@ -143,4 +143,5 @@ def test_forgetting_asks_first_and_changes_nothing_when_done_twice(
     assert watched.lines("show", ident, "--json") == once
     assert once[0]["state"] == "forgotten"
     assert once[0]["forgetting"]["because"] == "asked for"
+    assert "a stub" in watched("trace", ident).stdout
     watched("forget", "i" + "0" * 24, "--because", "asked for", "--yes", code=1)

@@ -10,12 +10,16 @@ import pytest
 
 from typer.testing import CliRunner
 
+from console import journey
 from console.cli import app
+from console.journey import Journey
+from mappings.face import Held
 from mappings.opening import open_index
-from streams import events
+from streams import clock, events
 from streams.letters import letter_in, purged
 from streams.log.face import Output, Record
 from streams.log.opening import open_log
+from streams.records import FORGOTTEN_VERSION
 from streams.settings import load
 from streams.topics import DEADLETTERS, DECLARED
 
@@ -67,3 +71,14 @@ def test_what_leads_to_no_raw_record_is_told_for_what_it_is(
 
     assert done.exit_code == 1, done.output
     assert told in done.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [(FORGOTTEN_VERSION, "the last, for ever"), (2**63 - 1, "of no time")],
+)
+def test_a_version_that_is_no_time_is_shown(version: int, told: str) -> None:
+    held = Held(version, 2, "forgotten", "items.raw/0/1", clock.EPOCH)
+    way = Journey("i1", "", (), held, (), ())
+    shown = [str(part) for part in journey.render(way)]
+    assert any(f"version {version} ({told})" in line for line in shown)
