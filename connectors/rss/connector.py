@@ -75,6 +75,9 @@ HOST_PAUSE_MAX_S = 3_600.0
 STATUSES_SHARE = 0.05
 #: Between two estimates of the pace, which moves slowly.
 PACE_S = 60.0
+#: In an outage of ours a feed is asked so often, to see whether it is over.
+SOUND_S = 30.0
+HINT = "no feed answers: is there a network?"
 #: What may be written at the end, within the 2 s that stopping takes.
 CLOSE_MAX_S = 1.0
 #: Of the workers, what feeds with pages may take: they may wait a minute for them.
@@ -175,7 +178,12 @@ class RssConnector:
         """Return the feeds once there are any; None when *stop* is set before."""
         loading = "reading the list of feeds"
         rolled = await patiently(self._roster.load, stop, doing=loading)
+        is_told = False
         while rolled is not None and not (held := self._held(rolled)):
+            if not is_told:
+                tell = _log.warning if rolled else _log.info
+                tell("rss.no_feeds", shard=str(self._shard), listed=len(rolled))
+                is_told = True
             rolled = await self._roster.changed(stop)
         return None if rolled is None else held
 
@@ -206,6 +214,7 @@ class RssConnector:
                     *(self._work() for _ in range(settings.rss.parallel)),
                     self._follow(stop),
                     self._pace(stop),
+                    self._sound(stop),
                     _lasting(self._ledger.run, stop),
                     _lasting(self._book.run, stop),
                     _lasting(self._hubs.run, stop),
@@ -429,25 +438,44 @@ class RssConnector:
         question = one.question(clock.now())
         with host:
             found = await self._asked(question, host)
-        self._note_outage(one, question, found.look)
+        look = self._judged(one, question, found.look)
+        found = found._replace(look=look)
         if is_still_asked(one, question):
             await self._settle(one, question, found)
         elif not (one.leaving or one.paused):
             self._put(one, now_s())
 
-    def _note_outage(self, one: Watched, question: Question, look: Look) -> None:
-        """Tell of an outage of ours; when it is over, ask those that failed in it."""
+    def _judged(self, one: Watched, question: Question, look: Look) -> Look:
+        """Return *look*, which may have failed in an outage of ours: then it says so.
+
+        When that is over those that failed in it are asked.
+        """
         kind = look.failure.kind if look.failure else None
-        was_good = one.health.state == "good"
-        said = self._outage.note(host_of(question.url), kind, was_good=was_good)
-        if said == "begun":
-            _log.warning("rss.nothing_answers")
+        begins = not one.health.failed_in_a_row
+        said = self._outage.note(host_of(question.url), kind, begins=begins)
+        if look.failure and said == "begun":
+            _log.warning(
+                "rss.nothing_answers",
+                hint=HINT,
+                failure=kind,
+                error=look.failure.message,
+            )
         elif said == "over":
             failed = self._failed_in_outage()
-            for each in failed:
-                each.health = msgspec.structs.replace(each.health, next_poll=None)
+            self._ask_now(failed)
             _log.warning("rss.answered_again", asked_now=len(failed))
-            self._schedule(failed)
+        return look._replace(ours=self._outage.is_on)
+
+    def _ask_now(self, some: Collection[Watched]) -> None:
+        for one in some:
+            one.health = msgspec.structs.replace(one.health, next_poll=None)
+        self._schedule(some)
+
+    async def _sound(self, stop: asyncio.Event) -> None:
+        """While an outage of ours lasts, see now and then whether it is over."""
+        while not await pause(stop, SOUND_S):
+            if self._outage.is_on and (failing := self._failed_in_outage()):
+                self._ask_now([self._rng.choice(failing)])
 
     def _failed_in_outage(self) -> list[Watched]:
         return [
@@ -455,7 +483,7 @@ class RssConnector:
             for one in self._watched.values()
             if one.health.state == "failing"
             and one.health.failure in OUTAGES
-            and not one.leaving
+            and not (one.leaving or one.paused)
         ]
 
     async def _asked(self, question: Question, host: ExitStack) -> Found:
@@ -477,9 +505,19 @@ class RssConnector:
     def _leave_alone(self, question: Question, found: Found) -> None:
         """Pause a host that asks for it; what else fails is no matter of the host."""
         failure = found.look.failure
-        if failure is not None and failure.kind == "slow_down":
-            wait_s = min(failure.retry_after_s or HOST_PAUSE_S, HOST_PAUSE_MAX_S)
-            self._agenda.host_pause(host_of(question.url), now_s() + wait_s)
+        if failure is None or failure.kind != "slow_down":
+            return
+        host = host_of(question.url)
+        wait_s = min(failure.retry_after_s or HOST_PAUSE_S, HOST_PAUSE_MAX_S)
+        self._agenda.host_pause(host, now_s() + wait_s)
+        until = found.look.at + timedelta(seconds=wait_s)
+        _log.info(
+            "rss.host_rests",
+            host=host,
+            until=until.isoformat(timespec="seconds"),
+            source=question.about.source.id,
+            error=failure.message,
+        )
 
     async def deliver(self, ident: str, document: Document) -> None:
         """Take what a hub delivers: the feed *ident*, or what is new in it."""
@@ -576,7 +614,7 @@ def _tell(one: Watched, found: Found, published: Published) -> None:
     """Write the one line of a poll."""
     look, health = found.look, one.health
     if look.failure is not None:
-        again = health.failed_in_a_row > 1
+        again = look.ours or health.failed_in_a_row > 1
         tell = _log.info if again else _log.warning
         tell(
             "rss.failed",

@@ -66,6 +66,8 @@ OUTAGES: Final[frozenset[FailureKind]] = frozenset(
     {"dns", "connection", "timeout", "server"}
 )
 OUTAGE_SHARE = 0.25
+#: A feed that has never answered may wait for a network: after so long, then twice as long.
+FIRST_S = 60.0
 PARKED_AT = 30.0
 #: So many 404 in a row, the backoff being what it is, span more than a day.
 NOT_FOUND_MAX = 12
@@ -156,15 +158,13 @@ def _failed(
 ) -> FeedHealth:
     grade = GRADES[failure.kind]
     in_a_row = health.failed_in_a_row + 1
-    points = min(health.failures + POINTS[grade], PARKED_AT)
+    counted = 0.0 if look.ours else POINTS[grade]
+    points = min(health.failures + counted, PARKED_AT)
     state = _state(health, failure, in_a_row, points)
     usual_s = interval_s(health, limits)
     if state == "failing":
-        longest_s = BACKOFF_MAX_S[grade]
-        if failure.kind in OUTAGES and health.good is not None:
-            lasted_s = _since(health.good, look.at)
-            longest_s = min(longest_s, lasted_s * OUTAGE_SHARE)
-        wait_s = max(usual_s, min(usual_s * 2.0 ** min(in_a_row, 16), longest_s))
+        least_s, most_s = _patience_s(health, look, failure.kind, limits, usual_s)
+        wait_s = max(least_s, min(usual_s * 2.0 ** min(in_a_row, 16), most_s))
     else:
         wait_s = PROBE_S if health.state == state else PROBE_FIRST_S
     asked_s = min(failure.retry_after_s, RETRY_AFTER_MAX_S)
@@ -183,6 +183,19 @@ def _failed(
         interval_s=usual_s,
         told=_told(health.told, {state} & {"parked", "gone"}, ()),
     )
+
+
+def _patience_s(
+    health: FeedHealth, look: Look, kind: FailureKind, limits: Limits, usual_s: float
+) -> tuple[float, float]:
+    """Return between what a feed that fails waits, in seconds; the former counts more."""
+    most_s = BACKOFF_MAX_S[GRADES[kind]]
+    if kind not in OUTAGES:
+        return usual_s, most_s
+    if health.good is not None:
+        return usual_s, min(most_s, _since(health.good, look.at) * OUTAGE_SHARE)
+    first_s = FIRST_S * 2.0 ** min(health.failed_in_a_row, 16)
+    return usual_s if limits.own_s else limits.min_s, min(most_s, first_s)
 
 
 def _state(

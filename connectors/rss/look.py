@@ -33,6 +33,8 @@ class Look(NamedTuple):
     #: When it was due.
     due: datetime
     failure: Failure | None = None
+    #: It failed in an outage of ours, which is no fault of the feed.
+    ours: bool = False
     hints: Hints = Hints()
     entries: int = 0
     #: First seen, and when each of them says that it was published (None: it does not).

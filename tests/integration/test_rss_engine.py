@@ -22,6 +22,7 @@ from connectors.rss.connector import RssConnector
 from connectors.rss.health import after
 from connectors.rss.outage import HOSTS_MIN
 from connectors.rss.poll import Question
+from connectors.rss.shard import Shard
 from connectors.rss.watched import Watched, due_in_s
 from streams import clock
 from streams.errors import PoolBrokenError
@@ -172,6 +173,50 @@ async def test_a_host_that_asks_for_a_pause_is_left_alone_and_no_other(
             assert {one.id for one in resting} == {busy.id, beside.id}
             later = clock.now() + timedelta(seconds=500)
             assert all(one.due and one.due > later for one in resting), "not overdue"
+
+
+async def test_a_week_s_pause_is_one_feed_s_and_an_hour_s_its_host_s(
+    tmp_path: Path,
+) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        site.statuses["/busy"] = 429
+        site.headers["Retry-After"] = str(7 * 86_400)
+        busy, beside = site.feed("busy"), site.feed("beside")
+        connector = connector_of(busy, log=log, interval_s=0.1)
+        with capture_logs() as lines:
+            async with running(connector):
+                await until(all_are(connector, "failing", 1))
+                await say(log, beside)
+                await until(lambda: len(connector.statuses()) == 2)
+                due = {one.id: one.due for one in connector.statuses()}
+        (rests,) = [one for one in lines if one["event"] == "rss.host_rests"]
+        until_when = datetime.fromisoformat(rests["until"])
+        hour, now = timedelta(hours=1), clock.now()
+        assert now + 0.9 * hour < until_when < now + hour
+        assert (rests["host"], rests["source"]) == ("127.0.0.1", "busy")
+        week = timedelta(days=6.9)
+        longest = {ident: when and when - now for ident, when in due.items()}
+        assert (longest[beside.id] or week) < hour
+        assert (longest[busy.id] or hour) > week
+
+
+async def test_a_shard_without_a_feed_says_so_once(tmp_path: Path) -> None:
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        feed = site.feed("f")
+        (empty,) = [
+            shard
+            for shard in ("1/2", "2/2")
+            if not Shard.parse(shard).holds("127.0.0.1")
+        ]
+        connector = connector_of(feed, log=log, shard=empty)
+        with capture_logs() as lines:
+            async with running(connector):
+                await until(lambda: has_said(lines, "rss.no_feeds"))
+                await say(log, site.feed("another"))
+                await say(log, site.feed("mine", host="localhost"))
+                await until(all_are(connector, "fresh", 1))
+        (told,) = [one for one in lines if one["event"] == "rss.no_feeds"]
+        assert (told["shard"], told["listed"]) == (empty, 1)
 
 
 async def test_feeds_that_hang_keep_no_other_host_waiting(tmp_path: Path) -> None:
@@ -410,6 +455,27 @@ async def test_an_outage_of_ours_is_told_and_when_it_is_over(tmp_path: Path) -> 
                 await until(lambda: has_said(lines, "rss.nothing_answers"))
                 site.statuses = {}
                 await until(lambda: has_said(lines, "rss.answered_again"))
+
+
+async def test_a_first_start_without_a_network_is_told_once_and_soon_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rss, "SOUND_S", 0.1)
+    async with a_site() as site, embedded_log(tmp_path) as log:
+        names = [f"h{number}" for number in range(3 * HOSTS_MIN)]
+        feeds = [site.feed(name, host=f"{name}.localhost") for name in names]
+        site.statuses = {f"/{name}": 500 for name in names}
+        connector = connector_of(*feeds, log=log)
+        with capture_logs() as lines:
+            async with running(connector):
+                await until(all_are(connector, "failing", len(feeds)))
+                site.statuses = {}
+                await until(all_are(connector, "fresh", len(feeds)))
+    warned = [one for one in lines if one["log_level"] == "warning"]
+    told = [one["event"] for one in warned if one["event"] != "rss.failed"]
+    assert told == ["rss.nothing_answers", "rss.answered_again"]
+    assert "network" in next(one["hint"] for one in warned if "hint" in one)
+    assert len(warned) - len(told) < HOSTS_MIN
 
 
 async def test_after_an_outage_of_ours_no_feed_waits_as_long_as_it_has_lasted(

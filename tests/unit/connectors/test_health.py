@@ -20,6 +20,7 @@ from connectors.rss.health import (
     BACKOFF_MAX_S,
     GRADES,
     NOT_FOUND_MAX,
+    OUTAGES,
     PARKED_AT,
     PROBE_S,
     after,
@@ -114,6 +115,59 @@ def test_backoff_grows_to_its_grade_s_bound_and_no_further(kind: FailureKind) ->
         now = health.next_poll
     assert all(wait <= BACKOFF_MAX_S[GRADES[kind]] * (1 + JITTER) for wait in waits)
     assert all(b > a * 0.8 for a, b in pairwise(waits))
+
+
+@given(
+    kinds=st.lists(st.sampled_from(sorted(OUTAGES)), min_size=1, max_size=60),
+    own_s=st.sampled_from([0.0, 15.0, 600.0, 7_200.0]),
+    since_s=st.floats(1.0, 3 * DAY_S),
+    seed=st.integers(0, 9),
+)
+def test_no_wait_in_an_outage_is_longer_than_a_quarter_of_it_or_the_interval(
+    kinds: list[FailureKind], own_s: float, since_s: float, seed: int
+) -> None:
+    rng, limits = random.Random(seed), LIMITS._replace(own_s=own_s)
+    health, now = good(), NOW + timedelta(seconds=since_s)
+    for kind in kinds:
+        health = after(health, failed(kind, now), limits, rng)
+        if health.state != "failing":
+            return
+        assert health.next_poll is not None
+        wait_s = (health.next_poll - now).total_seconds()
+        lasted_s = (now - NOW).total_seconds()
+        assert wait_s <= max(lasted_s / 4, health.interval_s) * (1 + JITTER)
+        now = health.next_poll
+
+
+@pytest.mark.parametrize("kind", sorted(OUTAGES))
+def test_a_feed_that_never_answered_waits_a_minute_then_twice_as_long(
+    kind: FailureKind,
+) -> None:
+    health, now, waits = fresh("a", URL, NOW), NOW, []
+    for _ in range(12):
+        health = step(health, failed(kind, now))
+        assert health.next_poll is not None
+        waits.append((health.next_poll - now).total_seconds())
+        now = health.next_poll
+    for number, wait in enumerate(waits):
+        usual = min(60.0 * 2**number, BACKOFF_MAX_S[GRADES[kind]])
+        assert usual * (1 - JITTER) <= wait <= usual * (1 + JITTER)
+
+
+def test_a_feed_that_never_answered_is_asked_no_more_often_than_was_told() -> None:
+    limits = LIMITS._replace(own_s=3_600.0)
+    health = after(fresh("a", URL, NOW), failed("dns"), limits, random.Random(1))
+    assert health.next_poll is not None
+    assert (health.next_poll - NOW).total_seconds() >= 3_600.0 * (1 - JITTER)
+
+
+def test_an_outage_of_ours_parks_nobody_however_long_it_lasts() -> None:
+    health, now = good(), NOW
+    while now < NOW + timedelta(days=60):
+        health = step(health, failed("dns", now)._replace(ours=True))
+        assert health.next_poll is not None
+        now = health.next_poll
+    assert (health.state, health.failures) == ("failing", 0.0)
 
 
 @pytest.mark.parametrize("kind", ["dns", "connection", "timeout", "server"])

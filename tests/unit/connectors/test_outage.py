@@ -13,7 +13,7 @@ HOSTS = [f"h{number}.example" for number in range(3 * HOSTS_MIN)]
 
 def begun() -> Outage:
     outage = Outage()
-    said = [outage.note(host, "dns", was_good=True) for host in HOSTS[:HOSTS_MIN]]
+    said = [outage.note(host, "dns", begins=True) for host in HOSTS[:HOSTS_MIN]]
     assert said == [""] * (HOSTS_MIN - 1) + ["begun"]
     return outage
 
@@ -21,36 +21,36 @@ def begun() -> Outage:
 @pytest.mark.parametrize("answer", [None, "not_found", "not_a_feed"])
 def test_it_begins_and_is_over_once_each(answer: FailureKind | None) -> None:
     outage = begun()
-    assert outage.note(HOSTS[-1], "dns", was_good=True) == ""
-    assert outage.note(HOSTS[-1], answer, was_good=False) == "over"
-    assert outage.note(HOSTS[-1], answer, was_good=True) == ""
-    assert outage.note(HOSTS[-1], "dns", was_good=True) == ""
+    assert outage.note(HOSTS[-1], "dns", begins=True) == ""
+    assert outage.note(HOSTS[-1], answer, begins=False) == "over"
+    assert outage.note(HOSTS[-1], answer, begins=True) == ""
+    assert outage.note(HOSTS[-1], "dns", begins=True) == ""
 
 
 def test_feeds_of_one_host_are_its_own_matter() -> None:
     outage = Outage()
-    said = {outage.note(HOSTS[0], "server", was_good=True) for _ in HOSTS}
+    said = {outage.note(HOSTS[0], "server", begins=True) for _ in HOSTS}
     assert said == {""}
 
 
 def test_hosts_that_fail_among_others_that_answer_are_no_outage() -> None:
     outage = Outage()
     for number, host in enumerate(HOSTS):
-        assert outage.note(host, "timeout", was_good=True) == ""
+        assert outage.note(host, "timeout", begins=True) == ""
         if number % (HOSTS_MIN - 1) == 0:
-            assert outage.note("good.example", None, was_good=True) == ""
+            assert outage.note("good.example", None, begins=True) == ""
 
 
 def test_a_list_of_dead_feeds_is_no_outage_however_often_they_are_asked() -> None:
     outage = Outage()
     for _ in range(3):
-        assert {outage.note(host, "dns", was_good=False) for host in HOSTS} == {""}
-        assert outage.note("good.example", None, was_good=True) == ""
+        assert {outage.note(host, "dns", begins=False) for host in HOSTS} == {""}
+        assert outage.note("good.example", None, begins=True) == ""
 
 
 def test_an_outage_outlives_a_restart() -> None:
     outage = Outage()
     outage.resume(HOSTS[1:], HOSTS)
-    assert outage.note(HOSTS[0], None, was_good=True) == "over"
+    assert outage.note(HOSTS[0], None, begins=True) == "over"
     outage.resume(HOSTS[:HOSTS_MIN], HOSTS)
-    assert outage.note(HOSTS[-1], None, was_good=True) == ""
+    assert outage.note(HOSTS[-1], None, begins=True) == ""
