@@ -228,38 +228,73 @@ async def _sources(at: Context) -> AsyncIterator[Finding]:
         yield Finding("sources", ok=True, look=note.look, detail=note.text)
 
 
-def _folders(settings: Settings, *, prepare: bool) -> Iterator[Finding]:
+class _Folder(NamedTuple):
+    """A folder that the configuration names, and what is done there."""
+
+    path: Path
+    what: str
+    #: Who does what with it.
+    used: str
+    setting: str
+    #: What must be allowed there (``os.R_OK``...), and how it is said that it is not.
+    access: int
+    refused: str
+    #: When it is made, if it is not there.
+    made: str
+
+
+def _named(settings: Settings) -> Iterator[_Folder]:
     for station in settings.radio.stations:
-        folder = Path(station.folder)
+        yield _Folder(
+            Path(station.folder),
+            "sources",
+            f"station {station.id!r} watches",
+            "radio.stations.folder",
+            os.R_OK | os.X_OK,
+            "it may not be read",
+            f"when station {station.id!r} is first watched",
+        )
+    if settings.rss.archive:
+        yield _Folder(
+            Path(settings.rss.archive).absolute(),
+            "archive",
+            "what feeds give is not kept in",
+            "rss.archive",
+            os.W_OK | os.X_OK,
+            "it may not be written",
+            "when a feed first brings something",
+        )
+
+
+def _folders(settings: Settings, *, prepare: bool) -> Iterator[Finding]:
+    for folder in _named(settings):
+        path = folder.path
         try:
-            if prepare and not folder.exists():
-                folder.mkdir(parents=True)
-                yield Finding("sources", ok=True, detail=f"{folder}: made")
+            if prepare and not path.exists():
+                path.mkdir(parents=True)
+                yield Finding(folder.what, ok=True, detail=f"{path}: made")
             fault = _fault_of(folder)
         except OSError as error:
             fault = error.strerror or str(error)
         if fault:
             yield Finding(
-                "sources",
+                folder.what,
                 ok=False,
-                detail=f"station {station.id!r} watches {folder}: {fault}; mend that, "
-                "or change radio.stations.folder",
+                detail=f"{folder.used} {path}: {fault}; mend that, or change "
+                f"{folder.setting}",
             )
-        elif not folder.exists():
-            yield Finding(
-                "sources",
-                ok=True,
-                detail=f"{folder} is made when station {station.id!r} is first watched",
-            )
+        elif not path.exists():
+            yield Finding(folder.what, ok=True, detail=f"{path} is made {folder.made}")
 
 
-def _fault_of(folder: Path) -> str:
-    """Return why *folder* can be neither watched nor made; '' if it can."""
-    if folder.is_dir():
-        return "" if os.access(folder, os.R_OK | os.X_OK) else "it may not be read"
-    if folder.exists():
+def _fault_of(folder: _Folder) -> str:
+    """Return why *folder* can be neither used nor made; '' if it can."""
+    path = folder.path
+    if path.is_dir():
+        return "" if os.access(path, folder.access) else folder.refused
+    if path.exists():
         return "it is no folder"
-    nearest = next(parent for parent in folder.parents if parent.exists())
+    nearest = next(parent for parent in path.parents if parent.exists())
     if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
         return ""
     return f"there is no such folder, and none can be made in {nearest}"

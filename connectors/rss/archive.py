@@ -65,6 +65,10 @@ OPEN_MAX = 32
 #: No record of ours is larger.
 SIZE_MAX = 2**31
 _PART_BYTES = 65_536
+HINT = (
+    "feeds are read on, and what they give meanwhile is not kept there: make room, have "
+    "it written to by whom this runs as, or change rss.archive"
+)
 
 _MAGIC = b"WARC/"
 _GZIP = b"\x1f\x8b"
@@ -159,12 +163,11 @@ class Archive:
         return ""
 
     def _say(self, because: str) -> None:
+        folder = str(self._folder.absolute())
         if because and not self._lacks:
-            _log.warning("rss.archive_failing", folder=self._folder.name, error=because)
+            _log.warning("rss.archive_failing", folder=folder, error=because, hint=HINT)
         if self._lacks and not because:
-            _log.info(
-                "rss.archive_resumed", folder=self._folder.name, lacks=self._lacks
-            )
+            _log.info("rss.archive_resumed", folder=folder, lacks=self._lacks)
         self._lacks = self._lacks + 1 if because else 0
 
     def _keep(self, document: Document, about: Subscription, fetched: datetime) -> None:

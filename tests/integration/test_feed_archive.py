@@ -243,6 +243,8 @@ async def test_a_full_disk_is_warned_of_once_and_stops_nothing(tmp_path: Path) -
         "rss.archive_failing",
         "rss.archive_resumed",
     ]
+    assert lines[0]["folder"] == str(tmp_path)
+    assert "rss.archive" in lines[0]["hint"]
     assert [one.body for one in documents_of(tmp_path)] == [body("a"), body("b")]
 
 
