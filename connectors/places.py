@@ -9,6 +9,7 @@ that ends.
 from __future__ import annotations
 
 import fcntl
+import time
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -21,6 +22,8 @@ from streams.settings import Settings
 
 
 Kind = Literal["rss", "radio"]
+#: Who only asks whether it is taken holds a place for a moment.
+GLANCE_S = 0.1
 
 
 @asynccontextmanager
@@ -37,10 +40,24 @@ async def taken(settings: Settings, *kinds: Kind) -> AsyncIterator[None]:
         yield
 
 
+def is_taken(settings: Settings, kind: Kind) -> bool:
+    """Whether some process reads the sources of *kind*, on the embedded log."""
+    try:
+        lock = _lock_of(kind, settings).open("rb")
+    except FileNotFoundError:
+        return False
+    with lock:
+        return not _locks(lock.fileno(), fcntl.LOCK_EX)
+
+
+def _lock_of(kind: Kind, settings: Settings) -> Path:
+    return settings.data_folder / f".{kind}.lock"
+
+
 def _take(kind: Kind, settings: Settings, held: ExitStack) -> None:
     shard = Shard.parse(settings.rss.shard) if kind == "rss" else Shard()
     folder = settings.data_folder
-    is_free = _held(folder / f".{kind}.lock", held, shared=shard.total > 1)
+    is_free = _held(_lock_of(kind, settings), held, shared=shard.total > 1)
     if is_free and shard.total > 1:
         name = f".{kind}-{shard.number}-of-{shard.total}.lock"
         is_free = _held(folder / name, held, shared=False)
@@ -52,6 +69,13 @@ def _held(path: Path, held: ExitStack, *, shared: bool) -> bool:
     """Hold the lock at *path* until *held* ends; return whether that could be."""
     lock = held.enter_context(path.open("wb"))
     how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    deadline = time.monotonic() + GLANCE_S
+    while not (is_ours := _locks(lock.fileno(), how)) and time.monotonic() < deadline:
+        time.sleep(GLANCE_S / 10)
+    return is_ours
+
+
+def _locks(lock: int, how: int) -> bool:
     try:
         fcntl.flock(lock, how | fcntl.LOCK_NB)
     except BlockingIOError:

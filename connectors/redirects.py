@@ -108,7 +108,7 @@ class Way:
 
     def _enter(self) -> None:
         if self.at in self._seen:
-            raise fetch_error("redirects", "redirects in a circle")
+            raise fetch_error("redirects", "it redirects back to where it came from")
         self._seen.add(self.at)
         host = self.at.raw_host
         if self.at.scheme not in {"http", "https"} or not host:

@@ -15,6 +15,7 @@ import typer
 from rich.text import Text
 
 from connectors.addresses import PrivateHosts, is_public
+from connectors.failures import Failure, FailureKind
 from connectors.http import Document, HttpClient, NotModified
 from connectors.parsers import parsers
 from connectors.resolver import DaemonResolver
@@ -22,6 +23,7 @@ from connectors.rss import lists
 from connectors.rss.discover import Discoverer, Seen
 from connectors.rss.health import after, fresh
 from connectors.rss.look import Look
+from connectors.rss.parse import parse
 from connectors.rss.reading import Reading, look_into
 from connectors.rss.robots import Robots
 from connectors.rss.schedule import limits
@@ -50,6 +52,21 @@ FUTURE_MAX = timedelta(hours=1)
 #: With fewer dates there is no rate.
 DATES_MIN = 2
 DAY_S = 86_400.0
+#: How kinds of identities read.
+BY = {"guid": "their guid", "link": "their link", "text": "their text alone"}
+#: What may be done about an answer that gives nothing.
+STEPS: dict[FailureKind, str] = {
+    "not_found": "look at the address; 'wirewatch feeds discover SITE' finds feeds",
+    "gone": "it is meant to be gone; 'wirewatch feeds discover SITE' finds others",
+    "client": "see whether a browser is answered; some servers want an http.contact",
+    "slow_down": "wait, or raise rss.host_gap_s: it is asked too often",
+    "tls": "see whether a browser trusts it; its owner renews the certificate",
+    "connection": "see whether a browser is answered, and whether a proxy is between",
+    "timeout": "try again later, or raise http.timeout_s",
+    "server": "try again later: it is the server's fault",
+    "too_large": "raise http.size_max_mb, if it is meant to be so large",
+    "empty": "try again later: there is nothing in it",
+}
 
 
 def mount(app: typer.Typer) -> None:
@@ -124,7 +141,8 @@ class _Told(NamedTuple):
 
 def _told(seen: Seen) -> _Told:
     assert seen.document is not None
-    return _Told(public_url(seen.url), seen.document.title, len(seen.document.entries))
+    entries = sum(not one.withdrawn for one in seen.document.entries)
+    return _Told(public_url(seen.url), seen.document.title, entries)
 
 
 async def _meant(at: Context, which: str) -> Feed:
@@ -153,7 +171,8 @@ async def _steps(feed: Feed, settings: Settings) -> AsyncIterator[Finding]:
         try:
             answer = await http.get(feed.url)
         except (SourceError, SourceUnavailableError) as error:
-            yield Finding("answer", ok=False, detail=_without(error, feed.url))
+            told = f"{_without(error, feed.url)}{_next_step(error)}"
+            yield Finding("answer", ok=False, detail=told)
             return
         assert isinstance(answer, Document), "no validators were sent"
         for finding in _of_answer(answer):
@@ -164,6 +183,8 @@ async def _steps(feed: Feed, settings: Settings) -> AsyncIterator[Finding]:
             yield reading
             return
         for finding in _of_reading(reading, clock.now()):
+            yield finding
+        async for finding in _form(pool, answer):
             yield finding
         await asyncio.sleep(settings.rss.host_gap_s)
         async for finding in _again(http, pool, feed, answer, reading):
@@ -227,9 +248,27 @@ async def _read(
         )
     except (SourceError, PoolCallError) as error:
         told = str(error)
-        if "web page" in told:
+        if "names feeds" in told:
+            told += ": watch one of them"
+        elif "web page" in told:
             told += ": 'wirewatch feeds discover' looks for its feeds"
         return Finding("format", ok=False, detail=told)
+
+
+async def _form(pool: Pool, answer: Document) -> AsyncIterator[Finding]:
+    """Tell what is wrong with a document that could be read all the same."""
+    try:
+        document = await pool.run(
+            parse, answer.body, content_type=answer.content_type, url=answer.url
+        )
+    except (SourceError, PoolCallError):
+        return  # it was read a moment ago: the pool's time or memory ran out
+    if document.cut_off:
+        told = "it ends before its markup does: what came before counts"
+        yield Finding("form", ok=True, look=True, detail=told)
+    if document.broken:
+        told = "its XML is not well-formed: it is read as well as can be"
+        yield Finding("form", ok=True, look=True, detail=told)
 
 
 def _of_reading(reading: Reading, now: datetime) -> Iterator[Finding]:
@@ -247,12 +286,14 @@ def _of_reading(reading: Reading, now: datetime) -> Iterator[Finding]:
 
 
 def _dates(reading: Reading, now: datetime) -> Finding:
-    dates = [item.published for item in reading.items if item.published]
+    dates = [one for one in reading.published if one]
     if not dates:
         return Finding("dates", ok=True, look=True, detail="no entry has a usable one")
     told = f"from {wording.moment(min(dates))} to {wording.moment(max(dates))}"
-    if without := len(reading.items) - len(dates):
+    if without := len(reading.published) - len(dates):
         told += f"; {without:,} without a usable one"
+    changes = sum(bool(one.updated and not one.published) for one in reading.items)
+    told += f"; {changes:,} say only when they were updated" if changes else ""
     early = sum(one > now + FUTURE_MAX for one in dates)
     told += f"; {early:,} in the future" if early else ""
     return Finding("dates", ok=True, look=bool(without or early), detail=told)
@@ -264,9 +305,10 @@ def _identities(reading: Reading) -> Finding:
     for item in reading.items:
         kind = next((one.kind for one in item.identities if one.usable), "nothing")
         by[kind] = by.get(kind, 0) + 1
-    told = ", ".join(f"{count:,} by {kind}" for kind, count in by.items())
+    told = ", ".join(f"{count:,} by {BY.get(kind, kind)}" for kind, count in by.items())
     weak = by.get("text", 0) + by.get("nothing", 0)
-    return Finding("identities", ok=True, look=bool(weak), detail=f"known {told}")
+    told = f"its entries are known again: {told}"
+    return Finding("identities", ok=True, look=bool(weak), detail=told)
 
 
 async def _again(
@@ -335,6 +377,13 @@ def _interval(
         days = max((now - dates[0]).total_seconds() / DAY_S, 1 / 24)
         told = f"about {len(dates) / days:,.1f} entries a day; {told}"
     return Finding("interval", ok=True, detail=told)
+
+
+def _next_step(error: Exception) -> str:
+    """Return what a person may do about *error*, after a colon; '' if nothing is known."""
+    failure = getattr(error, "failure", None)
+    step = STEPS.get(failure.kind, "") if isinstance(failure, Failure) else ""
+    return f": {step}" if step else ""
 
 
 def _without(error: Exception, url: str) -> str:

@@ -10,13 +10,13 @@ from typing import Literal, NamedTuple
 
 import typer
 
+from connectors.places import is_taken
 from connectors.rss.roster import Rolled, added, by_id, merged
 from connectors.urls import canonical, host_of, public_url
 from console import wording
 from console.context import Context
 from streams import clock
 from streams.events import read
-from streams.log.doorbell import worker_runs
 from streams.log.embedded import FILE_NAME
 from streams.log.face import Log
 from streams.log.opening import open_log
@@ -147,14 +147,11 @@ def demand(feeds: Mapping[str, Known], asked: Iterable[str]) -> list[Known]:
 def idle(at: Context) -> str:
     """Return that no process asks the feeds, if that is known whatever the feeds say.
 
-    It is on the embedded log, where a worker holds a lock.
+    It is on the embedded log, where who asks them holds a lock.
     """
-    folder = at.settings.data_folder
-    if at.settings.mode != "embedded":
+    if at.settings.mode != "embedded" or is_taken(at.settings, "rss"):
         return ""
-    if (folder / FILE_NAME).exists() and worker_runs(folder / FILE_NAME):
-        return ""
-    return f"no 'run' works on this data folder now: '{at.again('run')}' asks the feeds"
+    return f"no connector runs: '{at.again('run')}' starts one"
 
 
 def unwatched(at: Context, feeds: Iterable[Known], now: datetime) -> str:
@@ -162,10 +159,10 @@ def unwatched(at: Context, feeds: Iterable[Known], now: datetime) -> str:
     asked = [one.health for one in feeds if not one.paused]
     if not asked:
         return ""
-    if told := idle(at):
-        return told
+    if at.settings.mode == "embedded":
+        return idle(at)
     latest = max((one.polled for one in asked if one.polled), default=None)
-    does = f"does '{'run' if at.settings.mode == 'embedded' else 'connect rss'}' run?"
+    does = "does 'connect rss' run?"
     if latest is None:
         return f"none was ever asked: {does}"
     due = [one for one in asked if one.next_poll and one.next_poll < now - OVERDUE_MAX]

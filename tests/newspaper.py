@@ -37,6 +37,9 @@ class Paper(BaseHTTPRequestHandler):
             name = self.path.rpartition("/")[2]
             number = self.asked.count(self.path)
             self._answer(200, FEED.format(name=name, number=number), "text/xml")
+        elif self.path == "/broken":
+            broken = FEED.format(name="x & y", number=1)
+            self._answer(200, broken, "text/xml")
         elif self.path == "/blank/page":
             self._answer(200, " ", "text/html")
         elif self.path == "/blank/feed.xml":

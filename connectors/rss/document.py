@@ -50,6 +50,8 @@ class FeedDocument(NamedTuple):
     ident: str = ""
     #: The document ends before its markup does.
     cut_off: bool = False
+    #: Its XML is not well-formed, and was read as well as can be.
+    broken: bool = False
     #: How often it wants to be asked, by its elements.
     hints: Hints = Hints()
     #: The hub that delivers it (WebSub), and the name by which the hub knows it.

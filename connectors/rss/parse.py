@@ -38,6 +38,7 @@ _FEED_TYPE = re.compile(
     r"""\btype\s*=\s*["']?application/(?:rss|atom|feed|rdf)\+(?:xml|json)""",
     re.IGNORECASE,
 )
+_BASE = re.compile(r"<base\b[^>]{0,2000}>", re.IGNORECASE)
 _HREF = re.compile(
     r"""\bhref\s*=\s*(?:"([^"]+)"|'([^']+)'|([^\s"'>]+))""", re.IGNORECASE
 )
@@ -99,6 +100,7 @@ def parse(
         address=web(_rel(channel, "self"), url),
         ident=_text(channel.get("id")),
         cut_off=read.cut_off,
+        broken=read.broken,
         hints=_hints(channel),
         hub=web(_rel(channel, "hub"), url),
         topic=web(_rel(channel, "self"), url),
@@ -134,6 +136,8 @@ def _instead(text: str, url: str) -> str:
 
 def _named(page: str, url: str) -> Iterator[str]:
     """Yield the addresses of the feeds that a web page names."""
+    if (base := _BASE.search(page)) and (href := _HREF.search(base[0])):
+        url = joined(url, to_text(href[1] or href[2] or href[3]))
     for link in _LINK.findall(page):
         if _FEED_TYPE.search(link) and (href := _HREF.search(link)):
             yield public_url(joined(url, to_text(href[1] or href[2] or href[3])))

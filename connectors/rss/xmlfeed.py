@@ -118,6 +118,8 @@ class Elements(NamedTuple):
     cut_off: bool
     #: What the bounds kept out, in words.
     omitted: tuple[str, ...]
+    #: It is not well-formed, and was read as well as can be.
+    broken: bool = False
 
 
 def read(text: str, *, language: str = "", url: str = "") -> Elements:
@@ -134,11 +136,11 @@ def read(text: str, *, language: str = "", url: str = "") -> Elements:
     mended = _mended(text)
     if mended != text:
         # Most of what is not well-formed is not in any other way.
-        return read(mended, language=language, url=url)
+        return read(mended, language=language, url=url)._replace(broken=True)
     loose = _Loose("", language or None, "utf-8", {})
     loose.document_url = url
     loose.feed(text)
-    return loose.elements(cut_off=False)
+    return loose.elements(cut_off=False)._replace(broken=True)
 
 
 def clean(text: str) -> str:

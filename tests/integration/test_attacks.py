@@ -536,7 +536,7 @@ async def test_endless_redirects_and_circles_end() -> None:
         kind, message = await failure_of(port, "/a")
         assert kind == "redirects"
         assert message.endswith(
-            f"leads to http://127.0.0.1:{port}/a: redirects in a circle"
+            f"leads to http://127.0.0.1:{port}/a: it redirects back to where it came from"
         )
 
 

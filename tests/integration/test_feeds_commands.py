@@ -137,7 +137,7 @@ def test_the_list_says_whom_nobody_asks_what_is_not_there_and_which_shard(
 ) -> None:
     desk("add", "https://a.example/feed", "--no-check", "--tag", "Africa")
     said = desk()
-    assert "no 'run' works on this data folder now: 'wirewatch run" in said.stderr
+    assert "no connector runs: 'wirewatch run" in said.stderr
     none = desk("--state", "failing", code=1)
     assert "No feeds" not in none.stdout
     assert "none of those asked for" in none.stderr
@@ -173,17 +173,23 @@ def test_check_says_step_by_step_what_a_poll_would_find(desk: Desk, site: Site) 
     steps = {one["what"]: one for one in desk.lines("check", site("/papers/a"))}
     assert "1 entry in 'Paper a'" in steps["format"]["detail"]
     assert "none are given" in steps["validators"]["detail"]
-    assert "known 1 by guid" in steps["identities"]["detail"]
+    assert "known again: 1 by their guid" in steps["identities"]["detail"]
     assert "asked every" in steps["interval"]["detail"]
     for url, what, why in (
-        (site("/"), "format", "web page"),
-        (site("/missing"), "answer", "404"),
+        (site("/"), "format", "papers/comments: watch one of them"),
+        (site("/missing"), "answer", "404: look at the address"),
         ("http://127.0.0.2:1/", "name", "not public"),
         ("http://nowhere.invalid/", "name", "nowhere.invalid"),
     ):
         last = desk.lines("check", url, code=1)[-1]
         assert (last["what"], last["ok"]) == (what, False)
         assert why in last["detail"]
+
+
+def test_check_says_that_a_document_is_not_well_formed(desk: Desk, site: Site) -> None:
+    steps = {one["what"]: one for one in desk.lines("check", site("/broken"))}
+    assert "not well-formed" in steps["form"]["detail"]
+    assert steps["form"]["look"]
 
 
 def test_check_names_each_redirect_and_whether_it_lasts(desk: Desk, site: Site) -> None:

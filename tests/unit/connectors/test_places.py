@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.places import taken
+from connectors.places import is_taken, taken
 from streams.errors import AlreadyRunningError
 from streams.settings import Rss, Settings
 
@@ -49,3 +49,15 @@ async def test_on_servers_nobody_is_refused(tmp_path: Path) -> None:
     one = settings(tmp_path, mode="servers")
     async with taken(one, "rss"), taken(one, "rss"):
         assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shard", ["", "1/2"])
+async def test_whether_somebody_reads_the_feeds_can_be_asked(
+    tmp_path: Path, shard: str
+) -> None:
+    one = settings(tmp_path)
+    assert not is_taken(one, "rss")
+    async with taken(settings(tmp_path, shard), "rss"):
+        assert is_taken(one, "rss")
+        assert not is_taken(one, "radio")
+    assert not is_taken(one, "rss")
