@@ -37,7 +37,8 @@ class Look(NamedTuple):
     ours: bool = False
     hints: Hints = Hints()
     entries: int = 0
-    #: First seen, and when each of them says that it was published (None: it does not).
+    #: First seen, and when each of them says that it was published, or else updated
+    #: (None: it says neither).
     new: int = 0
     published: tuple[datetime | None, ...] = ()
     edited: int = 0

@@ -73,7 +73,8 @@ class Reading(NamedTuple):
     #: Edited, or back after a withdrawal.
     edited: int
     withdrawn: int
-    #: When each of the new ones says that it was published.
+    #: When each of the new ones says that it was published; else when it was updated, as
+    #: Atom has it at least, which is the same of one that was not there before.
     published: tuple[datetime | None, ...]
     refused: tuple[str, ...]
     #: All entries are new though others had been known: some were probably missed.
@@ -153,7 +154,9 @@ def compare(
         new=count["new"],
         edited=count["edited"],
         withdrawn=count["withdrawn"] + len(gone),
-        published=tuple(one.item.published for one in told if one.kind == "new"),
+        published=tuple(
+            one.item.published or one.item.updated for one in told if one.kind == "new"
+        ),
         refused=found.refused,
         gap=_is_gap(seen, before),
         habits=habits.flags,

@@ -223,7 +223,8 @@ def _introduced(health: FeedHealth, look: Look) -> FeedHealth:
         and (age := (look.at - moment).total_seconds() / DAY_S) >= 0
     )
     habit = _read(health.habit, look)
-    if len(ages) < 2 or "dates_bumped" in look.habits:  # noqa: PLR2004 - a span has two ends
+    # All of one moment are dates of the document, not of its entries.
+    if len(set(ages)) < 2 or "dates_bumped" in look.habits:  # noqa: PLR2004 - a span has two ends
         return msgspec.structs.replace(health, habit=habit)
     # The oldest opens the span in which the others appeared.
     span, within = ages[-1], ages[:-1]

@@ -700,6 +700,16 @@ def test_each_version_of_an_entry_is_published_once_while_it_stays(
         assert watch.see(found).items == ()
 
 
+def test_an_entry_that_says_only_when_it_was_updated_was_published_then() -> None:
+    watch, later = Watch(), NOW + timedelta(minutes=5)
+    first = entry(1, published=None, updated=NOW)
+    assert watch.see([first]).published == (NOW,)
+    edited = first._replace(title="Another title", updated=later)
+    reading = watch.see([entry(2, updated=later), edited])
+    assert (reading.new, reading.edited) == (1, 1)
+    assert reading.published == (entry(2).published,), "an edit is no publication"
+
+
 @settings(max_examples=150, deadline=None)
 @given(ENTRIES, ENTRIES, st.data())
 def test_what_was_published_before_a_crash_is_not_published_again(

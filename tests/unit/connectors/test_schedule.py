@@ -214,7 +214,13 @@ def test_the_first_look_learns_from_the_entries_own_times() -> None:
 
 @pytest.mark.parametrize(
     "published",
-    [(), (None, None), (NOW + timedelta(days=1),) * 3, (NOW - timedelta(days=1),)],
+    [
+        (),
+        (None, None),
+        (NOW + timedelta(days=1),) * 3,
+        (NOW - timedelta(days=1),),
+        (NOW - timedelta(minutes=1),) * 30,
+    ],
 )
 def test_a_first_look_without_dates_that_can_be_true_leaves_the_prior(
     published: tuple[datetime | None, ...],
