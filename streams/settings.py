@@ -137,7 +137,7 @@ class Annotate(Section, frozen=True, kw_only=True):
 class Http(Section, frozen=True, kw_only=True):
     """The one guarded client through which every outbound request goes."""
 
-    user_agent: str = "wirewatch/0.2 (news monitoring)"
+    user_agent: str = "wirewatch/0.3 (news monitoring)"
     #: An address (web or e-mail) at which a site's owner finds who asks; empty: none.
     contact: str = ""
     timeout_s: Positive = 30.0

@@ -770,7 +770,7 @@ async def test_who_asks_is_told_with_an_address_to_write_to() -> None:
         await http.get(f"http://127.0.0.1:{port}/")
     (head,) = asked
     assert (
-        "User-Agent: wirewatch/0.2 (news monitoring) (+https://station.example/bot)"
+        "User-Agent: wirewatch/0.3 (news monitoring) (+https://station.example/bot)"
         in (head)
     )
     assert "Accept-Encoding: gzip, deflate, br, zstd" in head

@@ -8,7 +8,7 @@ from connectors.rss.robots import judge, product_token
 
 def test_our_own_group_of_a_robots_txt_is_the_one_that_counts() -> None:
     robots = b"User-agent: *\nDisallow: /\n\nUser-Agent: WireWatch\nDisallow: /no\nCrawl-delay: 3\n"
-    token = product_token("wirewatch/0.2 (news monitoring)")
+    token = product_token("wirewatch/0.3 (news monitoring)")
     assert judge(robots, token, "https://paper.example/a") == (True, 3.0)
     assert judge(robots, token, "https://paper.example/no/a") == (False, 3.0)
     assert judge(robots, "other", "https://paper.example/a") == (False, 0.0)
