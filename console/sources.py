@@ -72,8 +72,8 @@ def in_common(feeds: Collection[Known]) -> str:
     counted = wording.counted(len(asked), "feed")
     if kinds == {"dns"}:
         return (
-            f"no name can be looked up, of all {counted} that were asked: is there a "
-            "network, and a name server?"
+            f"not one name of {counted} can be looked up: is there a network, and a "
+            "name server?"
         )
     return f"none of {counted} can be reached: is there a network, or a proxy between?"
 

@@ -67,7 +67,9 @@ def test_that_nobody_asks_the_feeds_is_said() -> None:
 def test_a_network_that_is_away_is_one_sentence() -> None:
     ill = [feed(f"f{n}", state="failing", failure="dns", because="x") for n in range(9)]
     (line,) = told(*ill)[1:]
-    assert line.startswith("no name can be looked up, of all 9 feeds that were asked")
+    assert line.startswith(
+        "not one name of 9 feeds can be looked up: is there a network"
+    )
     ill[0] = feed("f0", state="failing", failure="connection", because="refused")
     assert told(*ill)[1:] == [
         "none of 9 feeds can be reached: is there a network, or a proxy between?"
