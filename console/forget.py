@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from console import escape, options, screen, waiting, wording
-from console.archive import erase_from_archive
+from console.archive import Share, erase_from_archive, find_in_archive
 from console.context import Context, command
 from console.exits import Exit
 from console.flow import Transit
@@ -33,6 +33,10 @@ from streams.topics import DECLARED, RAW
 
 BECAUSE_MAX = 500
 COPIES_LISTED = 20
+STILL_SHOWN = (
+    "while its feed shows it, the next fetch brings it back into the archive, and "
+    "nowhere else: forget it again when it is out of the feed"
+)
 EXAMPLES = """\
 Examples:
 
@@ -102,19 +106,26 @@ async def forget_items(  # noqa: PLR0913 - each is an option
         found = [task for task in tasks if task is not None]
         if len(found) < len(tasks):
             return Exit.FAULT
+        shares: Mapping[str, Share] = {}
+        if dry_run or not yes:
+            with screen.progress("looking through the archive"):
+                publications = [task.publication for task in found]
+                shares = await find_in_archive(at.settings.rss, log, publications)
         show = screen.tell if json else screen.show
         if not (json and (yes or dry_run)):
             for task in found:
-                show(*_what_goes(task))
+                show(*_what_goes(task, shares.get(task.ident)))
         if dry_run:
             if json:
-                _emit(found, forgotten=False, gone=None)
+                _emit(found, shares, forgotten=False, gone=None)
             return Exit.OK
         many = wording.counted(len(found), "item")
         if not yes and not screen.agreed(f"Forget {many} for ever?"):
             return Exit.USAGE
-        await _carry_out(at, log, index, found, because, wait=wait, timeout_s=timeout_s)
-    _report(at, found, wait=wait, json=json)
+        shares = await _carry_out(
+            at, log, index, found, because, wait=wait, timeout_s=timeout_s
+        )
+    _report(at, found, shares, wait=wait, json=json)
     return Exit.OK
 
 
@@ -149,12 +160,13 @@ async def _copies(index: SearchIndex, item: Item) -> tuple[str, ...]:
     return tuple(hit.document.id for hit in page.hits if hit.document.id != item.id)
 
 
-def _what_goes(task: _Task) -> Iterator[Text]:
+def _what_goes(task: _Task, share: Share | None) -> Iterator[Text]:
     item = task.publication
     yield escape.shown(task.ident, "bold cyan")
     if item.forgetting is not None:
         asked = f"forgotten on {wording.moment(item.fetched)}"
         yield escape.shown(f"  {asked}: {item.forgetting.because}")
+        yield from _of_archive(share)
         return
     yield escape.shown(f"  {wording.item_title(item)}")
     revisions = wording.counted(item.revision, "revision")
@@ -177,6 +189,7 @@ def _what_goes(task: _Task) -> Iterator[Text]:
             + ", ".join(task.copies),
             "yellow",
         )
+    yield from _of_archive(share)
     if item.recording is not None:
         names = ", ".join(one.value for one in item.identities if one.kind == "guid")
         yield escape.shown(
@@ -184,6 +197,20 @@ def _what_goes(task: _Task) -> Iterator[Text]:
             f"delete: {item.source.url or names}",
             "yellow",
         )
+
+
+def _of_archive(share: Share | None) -> Iterator[Text]:
+    """Yield what of the archive goes with a publication."""
+    if share is None or not share.fetches:
+        return
+    fetches = wording.counted(share.fetches, "fetch", "fetches")
+    goes = "goes" if share.fetches == 1 else "go"
+    others = wording.counted(len(share.others), "other entry", "other entries")
+    told = f"  archive: {fetches} with {others} {goes} with it, whole"
+    if share.unreadable:
+        told += f"; {share.unreadable:,} cannot be read any more, and may hold it"
+    yield escape.shown(told, "yellow")
+    yield escape.shown(f"  {STILL_SHOWN}", "yellow")
 
 
 async def _carry_out(
@@ -195,7 +222,8 @@ async def _carry_out(
     *,
     wait: bool,
     timeout_s: float | None,
-) -> None:
+) -> Mapping[str, Share]:
+    """Ask for it and wait; return what went from the archive."""
     now = clock.now()
     requests = [
         forget.request(task.told, because=because, now=now)
@@ -210,7 +238,7 @@ async def _carry_out(
             ends = await log.ends(RAW.name)
             positions += [Position(RAW.name, p, at - 1) for p, at in ends.items() if at]
         if hands is None:
-            return
+            return {}
         tell = stack.enter_context(screen.progress("forgetting"))
         again = at.again("forget", *(one.ident for one in tasks), "--because", because)
         late = f"it is not out of the search; it is asked for, and '{again}' goes on"
@@ -220,7 +248,7 @@ async def _carry_out(
     for task in tasks:
         await _erase(log, index, task.ident)
     publications = [task.publication for task in tasks]
-    await erase_from_archive(at.settings.rss, log, publications)
+    shares = await erase_from_archive(at.settings.rss, log, publications)
     try:
         await index.erase()
     except AlreadyRunningError as error:
@@ -228,6 +256,7 @@ async def _carry_out(
             f"it is out of the search, and not erased yet: {error}; then 'wirewatch "
             "forget' with the same words goes on"
         ) from error
+    return shares
 
 
 async def _erase(log: Log, index: SearchIndex, ident: str) -> None:
@@ -242,13 +271,20 @@ async def _erase(log: Log, index: SearchIndex, ident: str) -> None:
     await log.erase(gone)
 
 
-def _report(at: Context, tasks: list[_Task], *, wait: bool, json: bool) -> None:
+def _report(
+    at: Context,
+    tasks: list[_Task],
+    shares: Mapping[str, Share],
+    *,
+    wait: bool,
+    json: bool,
+) -> None:
     servers = at.settings.mode != "embedded"
     gone = clock.now()
     if servers:
         gone += timedelta(seconds=topics.gone_after_s())
     if json:
-        _emit(tasks, forgotten=wait, gone=gone if wait or servers else None)
+        _emit(tasks, shares, forgotten=wait, gone=gone if wait or servers else None)
         return
     many = wording.counted(len(tasks), "item")
     if not wait:
@@ -261,17 +297,35 @@ def _report(at: Context, tasks: list[_Task], *, wait: bool, json: bool) -> None:
     else:
         told = f"{many} forgotten: gone from the search and from the data folder"
     screen.show(escape.shown(told, "bold"))
+    for ident, share in shares.items():
+        if share.fetches:
+            fetches = wording.counted(share.fetches, "fetch", "fetches")
+            others = wording.counted(len(share.others), "other entry", "other entries")
+            screen.show(
+                escape.shown(f"{ident}: {fetches} with {others} out of the archive")
+            )
+    if any(share.fetches for share in shares.values()):
+        screen.show(escape.shown(STILL_SHOWN, "yellow"))
 
 
-def _emit(tasks: list[_Task], *, forgotten: bool, gone: datetime | None) -> None:
+def _emit(
+    tasks: list[_Task],
+    shares: Mapping[str, Share],
+    *,
+    forgotten: bool,
+    gone: datetime | None,
+) -> None:
     for task in tasks:
         copies = None if task.copies is None else list(task.copies)
+        share = shares.get(task.ident)
         screen.emit(
             {
                 "id": task.ident,
                 "forgotten": forgotten,
                 "incidents": [one.id for one in task.told.incidents],
                 "copies": copies,
+                "archive": share
+                and {"fetches": share.fetches, "others": len(share.others)},
                 "gone_from_topics": gone,
             }
         )

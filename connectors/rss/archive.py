@@ -339,6 +339,16 @@ class _Plain:
         """Do nothing: the file is its owner's."""
 
 
+async def find(folder: Path, names: Callable[[Kept], Awaitable[bool]]) -> None:
+    """Ask *names* about each record of the archive in *folder*, and change nothing.
+
+    Raises OSError.
+    """
+    for path in await asyncio.to_thread(_files, folder):
+        with suppress(FileNotFoundError):  # too old meanwhile
+            await _named(path, names)
+
+
 async def erase(folder: Path, names: Callable[[Kept], Awaitable[bool]]) -> int:
     """Take the records that *names* picks out of the archive in *folder*; say how many.
 

@@ -72,7 +72,7 @@ def held(wirewatch: Wirewatch, idents: list[str]) -> list[tuple[Any, ...]]:
     ]
 
 
-def test_an_archive_gives_an_empty_index_the_last_texts_and_withdrawals(
+def test_an_archive_gives_an_empty_index_the_last_texts_and_forget_says_what_goes(
     wirewatch: Wirewatch,
 ) -> None:
     archived(wirewatch.folder / "warc")
@@ -81,6 +81,15 @@ def test_an_archive_gives_an_empty_index_the_last_texts_and_withdrawals(
     assert [one["fate"] for one in told].count("indexed") == 1
     (revision, _, _, text), (_, _, state, _) = held(wirewatch, [convoy, bridge])
     assert (revision, text, state) == (3, "archivedone arrived", "withdrawn")
+
+    wirewatch.settings["WIREWATCH_RSS_ARCHIVE"] = str(wirewatch.folder / "warc")
+    words = ("forget", bridge, "--because", "asked for")
+    goes = " ".join(wirewatch(*words, "--dry-run").stdout.split())
+    assert "archive: 3 fetches with 1 other entry go with it" in goes
+    assert "while its feed shows it, the next fetch brings it back" in goes
+    (forgotten,) = wirewatch.lines(*words, "--yes", "--json")
+    assert forgotten["archive"] == {"fetches": 3, "others": 1}
+    assert not wirewatch.lines("ingest", "warc", "--json")
 
 
 def test_an_archive_beside_what_it_gave_live_changes_nothing_and_balances(

@@ -15,7 +15,7 @@ from connectors.http import Document
 from connectors.rss.archive import Archive, Kept, read
 from connectors.rss.reading import look_into
 from connectors.rss.subscription import subscription
-from console.archive import erase_from_archive
+from console.archive import erase_from_archive, find_in_archive
 from mappings.embedded import EmbeddedIndex
 from streams import events, forget, replay
 from streams.correlate.decide import decide as correlate
@@ -228,8 +228,16 @@ async def test_nothing_is_left_of_it_in_the_archive_of_fetches(works: Works) -> 
     folder = works.folder / "archive"
     kept, about = Archive(folder, 30), subscription(Feed(url="https://paper.example/f"))
     other = subscription(Feed(url="https://other.example/f"))
-    for title, whose in (("Wobblezap", about), ("Flood", about), ("Wobblezap", other)):
-        body = f"<rss><channel><item><guid>{title}</guid><title>{title}</title></item></channel></rss>"
+    for titles, whose in (
+        (("Wobblezap", "Drought"), about),
+        (("Flood",), about),
+        (("Wobblezap",), other),
+    ):
+        entries = "".join(
+            f"<item><guid>{title}</guid><title>{title}</title></item>"
+            for title in titles
+        )
+        body = f"<rss><channel>{entries}</channel></rss>"
         document = Document(body.encode(), "https://e.example/", "text/xml", "", "", "")
         await works.publish(*look_into(document.body, whose, NOON, b"").items)
         await kept.keep(document, whose, NOON)
@@ -240,8 +248,10 @@ async def test_nothing_is_left_of_it_in_the_archive_of_fetches(works: Works) -> 
     assert isinstance(stub, Item)
     rss = Rss(archive=str(folder))
     # Another publisher's copy stays unless it is forgotten too.
-    assert await erase_from_archive(rss, works.log, [stub]) == 1
-    assert await erase_from_archive(rss, works.log, [stub]) == 0
+    for take in (find_in_archive, erase_from_archive):
+        share = (await take(rss, works.log, [stub]))[ident]
+        assert (share.fetches, len(share.others), share.unreadable) == (1, 1, 0)
+    assert (await find_in_archive(rss, works.log, [stub]))[ident].fetches == 0
     with next(folder.iterdir()).open("rb") as file:
         left = [one for one in read(file, 10_000) if isinstance(one, Kept)]
     assert [
