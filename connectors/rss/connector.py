@@ -17,6 +17,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -36,10 +37,10 @@ from connectors.parsers import parsers
 from connectors.rss.agenda import Agenda
 from connectors.rss.archive import Archive
 from connectors.rss.fulltext import Pages
-from connectors.rss.health import OUTAGES, after, tidings
+from connectors.rss.health import after, tidings
 from connectors.rss.healthbook import HealthBook
 from connectors.rss.look import Look
-from connectors.rss.outage import Outage
+from connectors.rss.outage import OURS, Outage
 from connectors.rss.poll import FAULTS, Found, Question, Reader, ask, failed
 from connectors.rss.reading import prepare
 from connectors.rss.recovery import CHECKPOINT_S, Kept, Ledger
@@ -77,6 +78,12 @@ STATUSES_SHARE = 0.05
 PACE_S = 60.0
 #: In an outage of ours a feed is asked so often, to see whether it is over.
 SOUND_S = 30.0
+HINTS = MappingProxyType(
+    {
+        "tls": "does something stand in between: a login page, a proxy? is the clock right?",
+        "not_a_feed": "does something stand in between: a login page, a proxy?",
+    }
+)
 HINT = "no feed answers: is there a network?"
 #: What may be written at the end, within the 2 s that stopping takes.
 CLOSE_MAX_S = 1.0
@@ -482,7 +489,7 @@ class RssConnector:
             one
             for one in self._watched.values()
             if one.health.state == "failing"
-            and one.health.failure in OUTAGES
+            and one.health.failure in OURS
             and not (one.leaving or one.paused)
         ]
 

@@ -14,6 +14,9 @@ from connectors.failures import FailureKind
 from connectors.rss.health import OUTAGES
 
 
+#: What feeds of many hosts fail with when it is us: what answers for a network that wants
+#: a login, or a proxy that nobody trusts, is a page, or cannot prove who it is.
+OURS: Final[frozenset[FailureKind]] = OUTAGES | {"tls", "not_a_feed"}
 #: So many have feeds that begin to fail, and no other feed answers in between.
 HOSTS_MIN: Final = 10
 #: At a restart: of all hosts, those that fail already.
@@ -45,7 +48,7 @@ class Outage:
         What does not begin to fail, but failed before, shows nothing, else feeds that are
         dead would be an outage.
         """
-        if failure not in OUTAGES:
+        if failure not in OURS:
             was_on, self._is_on = self._is_on, False
             self._failing.clear()
             return "over" if was_on else ""

@@ -18,13 +18,21 @@ def begun() -> Outage:
     return outage
 
 
-@pytest.mark.parametrize("answer", [None, "not_found", "not_a_feed"])
+@pytest.mark.parametrize("answer", [None, "not_found", "slow_down"])
 def test_it_begins_and_is_over_once_each(answer: FailureKind | None) -> None:
     outage = begun()
     assert outage.note(HOSTS[-1], "dns", begins=True) == ""
     assert outage.note(HOSTS[-1], answer, begins=False) == "over"
     assert outage.note(HOSTS[-1], answer, begins=True) == ""
     assert outage.note(HOSTS[-1], "dns", begins=True) == ""
+
+
+@pytest.mark.parametrize("kind", ["tls", "not_a_feed"])
+def test_a_login_page_for_all_feeds_is_an_outage_of_ours(kind: FailureKind) -> None:
+    outage = Outage()
+    said = [outage.note(host, kind, begins=True) for host in HOSTS[:HOSTS_MIN]]
+    assert said[-1] == "begun"
+    assert outage.is_on
 
 
 def test_feeds_of_one_host_are_its_own_matter() -> None:
