@@ -72,7 +72,8 @@ METRICS = (
         "counter",
         ("stage", "outcome"),
         "What dedupe took records for: new, revision, fuller, moved (another link or "
-        "file), withdrawn, forgotten, duplicate, replay.",
+        "file), withdrawn, superseded (from an archive, and older than what its source "
+        "says), forgotten, duplicate, replay.",
     ),
     Declared(
         "wirewatch_stage_retries_total",
