@@ -17,6 +17,10 @@ FEED = """<?xml version="1.0"?><rss version="2.0"><channel><title>Paper {name}</
 <link>https://paper.example/{name}/{number}</link>
 <description>Gunmen killed 4 drivers of a convoy near Gao.</description>
 </item></channel></rss>"""
+ATOM = """<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"><title>Wire</title>
+<id>w</id><updated>2026-11-01T10:00:00Z</updated><entry><id>w1</id>
+<title>Gunmen killed 4 drivers near Gao</title><updated>2026-11-01T10:00:00Z</updated>
+<link href="https://paper.example/1"/></entry></feed>"""
 SITE = """<html><head><title>The paper</title><base href="/papers/">
 <link rel="alternate" type="application/rss+xml" href="a">
 <link rel="alternate" type="application/rss+xml" href="comments"></head></html>"""
@@ -40,6 +44,8 @@ class Paper(BaseHTTPRequestHandler):
         elif self.path == "/broken":
             broken = FEED.format(name="x & y", number=1)
             self._answer(200, broken, "text/xml")
+        elif self.path == "/atom":
+            self._answer(200, ATOM, "application/atom+xml")
         elif self.path == "/blank/page":
             self._answer(200, " ", "text/html")
         elif self.path == "/blank/feed.xml":

@@ -125,7 +125,10 @@ class Reader:
         if look.pushed:
             # A hub may deliver what is new alone: what is not there was not taken away.
             items = tuple(item for item in items if item.state == "present")
-            entries = remembered(question.entries, items, delivered=True)
+            # A second for thousands of entries: not on the loop.
+            entries = await asyncio.to_thread(
+                remembered, question.entries, items, delivered=True
+            )
             gap = False
         if question.full_text:
             items = await self._pages.read(items)

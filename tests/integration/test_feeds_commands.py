@@ -192,6 +192,14 @@ def test_check_says_that_a_document_is_not_well_formed(desk: Desk, site: Site) -
     assert steps["form"]["look"]
 
 
+def test_check_takes_the_date_of_an_update_where_no_other_is(
+    desk: Desk, site: Site
+) -> None:
+    steps = {one["what"]: one for one in desk.lines("check", site("/atom"))}
+    assert "1 say only when they were updated" in steps["dates"]["detail"]
+    assert not steps["dates"]["look"]
+
+
 def test_check_names_each_redirect_and_whether_it_lasts(desk: Desk, site: Site) -> None:
     there, at = f"{site('/moved')}?token=***", site("/papers/a")
     for path, detail, look in (
