@@ -168,7 +168,11 @@ def _overruled(known: Publication, before: Sequence, sight: Sight) -> Judgement:
     """
     if before.mark == sight.mark:
         return Judgement(known, emitted=False, outcome="duplicate")
-    is_reread = to_ms(sight.fetched) == before.fetched_ms and not before.is_article
+    is_reread = (
+        to_ms(sight.fetched) == before.fetched_ms
+        and not before.is_article
+        and sight.mark not in known.noted
+    )
     if is_reread and not known.is_later_than(sight) and _tells_more(known, sight):
         shown = known.noting(sight).showing(sight, known.revision)
         return Judgement(shown, emitted=True, outcome="fuller")

@@ -73,7 +73,8 @@ class Sequence(msgspec.Struct, frozen=True, array_like=True):
     mark: str
     partition: int
     offset: int
-    #: When it was read (ms from the Unix epoch); 0: an older version wrote this.
+    #: When it was read (ms from the Unix epoch), or what was said before, if by a clock
+    #: that was set back since; 0: an older version wrote this.
     fetched_ms: int = 0
     is_article: bool = False
 
@@ -116,6 +117,8 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         if before is None:
             sequences = (*self.sequences, now)
             return msgspec.structs.replace(self, sequences=sequences)
+        read_ms = max(before.fetched_ms, now.fetched_ms)
+        now = msgspec.structs.replace(now, fetched_ms=read_ms)
         noted = self.noted
         if before.mark and before.mark not in {*self.history, *noted}:
             noted = (*noted, before.mark)[-HISTORY_MAX:]

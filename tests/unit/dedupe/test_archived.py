@@ -73,10 +73,15 @@ def histories(draw: st.DrawFn) -> list[Said]:
     return told
 
 
-@given(histories(), st.integers(1, 3))
+@given(histories(), st.data(), st.integers(1, 3))
 def test_an_archive_of_what_was_read_live_changes_nothing(
-    history: list[Said], times: int
+    history: list[Said], data: st.DataObject, times: int
 ) -> None:
+    """Whatever the connectors' clocks said meanwhile."""
+    hours = data.draw(st.permutations([said.hour for said in history]))
+    history = [
+        said._replace(hour=hour) for said, hour in zip(history, hours, strict=True)
+    ]
     wire = Wire()
     for said in history:
         tell(wire, said, archived=False)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import msgspec
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -201,6 +203,7 @@ class Known:
     texts: list[str]
     #: The record that told what each source says.
     told: dict[str, RawItem] = field(default_factory=dict)
+    replaced: list[str] = field(default_factory=list)
     revision: int = 1
 
 
@@ -244,7 +247,10 @@ def model(raw: Iterable[RawItem]) -> list[tuple[int, str, str, str, frozenset[st
         says = item.text if item.state == "present" else None
         news = found.shown is item or found.says.get(item.source.id, item) != says
         if news or item.archived:
-            found.told[item.source.id] = item
+            last = found.told.get(item.source.id, item)
+            read = max(item.fetched, last.fetched)
+            found.replaced.append(found.says.get(item.source.id) or "")
+            found.told[item.source.id] = msgspec.structs.replace(item, fetched=read)
         found.says[item.source.id] = says
     return emitted
 
@@ -269,7 +275,7 @@ def tells_more_late(found: Known | None, item: RawItem) -> bool:
         and shown.state == item.state == "present"
         and found.says[item.source.id] != item.text
         and len(item.text) > len(shown.text)
-        and item.text not in found.texts
+        and item.text not in {*found.texts, *found.replaced}
     )
 
 
