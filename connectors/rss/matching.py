@@ -35,6 +35,8 @@ from connectors.rss.memory import (
 Part = Literal["title", "text", "link", "enclosures"]
 PARTS: tuple[Part, ...] = get_args(Part)
 _Many = defaultdict[bytes, list[Trace]]
+#: Of those that have a part in common with an entry, those that it may have been.
+_Eligible = Callable[[Iterable[Trace]], list[Trace]]
 
 
 class Match(NamedTuple):
@@ -64,6 +66,8 @@ class Recollection:
         self._by_guid = _grouped(memory.traces, lambda trace: trace.guid)
         self._by_link = _grouped(memory.traces, lambda trace: trace.link)
         self._by_content = _grouped(memory.traces, lambda trace: trace.content)
+        #: The order of what was published since the last document that was settled.
+        self._since = {one.key: at for at, one in enumerate(since(memory.traces))}
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._by_key
@@ -81,40 +85,48 @@ class Recollection:
         flags = _distrusted(habits)
         if trace.has(WITHDRAWN):
             named = self.named(trace)
+            last = [one for one in named if one.key in self._since][:1]
             marked = [one for one in named if one.has(WITHDRAWN)]
-            return Match(trace, next(iter(marked or named), None), 0)
+            return Match(trace, next(iter(last or marked or named), None), 0)
         before = self.exact(trace)
+        doubted = trace._replace(flags=trace.flags | flags)
+        later = self._predecessor(doubted, self._later(before))
+        if later.before is not None:
+            return later
         if before is not None and not before.has(LOOSE):
             return Match(trace, before, flags | _own(before))
         if before is None and tail_digest(trace, habits) in self.memory.tail:
             return Match(trace, None, flags, "tail")
-        found = self._predecessor(trace._replace(flags=trace.flags | flags))
-        if before is not None:
-            return found._replace(known="loose")
-        return found
+        if before is None:
+            return self._predecessor(doubted, self._others)
+        return self._predecessor(doubted, self._settled)._replace(known="loose")
 
-    def _predecessor(self, trace: Trace) -> Match:
+    def _predecessor(self, trace: Trace, eligible: _Eligible) -> Match:
         for find in (self._by_its_guid, self._by_its_link, self._by_its_content):
-            before, doubt = find(trace)
+            before, doubt = find(trace, eligible)
             if before is not None:
                 return Match(trace, before, trace.flags | _own(before))
             trace = trace._replace(flags=trace.flags | doubt)
         return Match(trace, None, trace.flags)
 
-    def _by_its_guid(self, trace: Trace) -> tuple[Trace | None, int]:
+    def _by_its_guid(
+        self, trace: Trace, eligible: _Eligible
+    ) -> tuple[Trace | None, int]:
         if trace.has(NO_GUID):
             return None, 0
-        best = _likest(trace, self._others(self._by_guid[trace.guid]))
+        best = self._last(trace, eligible(self._by_guid[trace.guid]))
         if best is None:
             return None, 0
         return (None, NO_GUID) if _is_reused(trace, best) else (best, 0)
 
-    def _by_its_link(self, trace: Trace) -> tuple[Trace | None, int]:
+    def _by_its_link(
+        self, trace: Trace, eligible: _Eligible
+    ) -> tuple[Trace | None, int]:
         if trace.has(NO_LINK):
             return None, 0
-        others = self._others(self._by_link[trace.link])
+        others = eligible(self._by_link[trace.link])
         if trace.has(NO_GUID) or not any(trace.guid):
-            return _likest(trace, others), 0
+            return self._last(trace, others), 0
         # Its guid is new: is it the same entry under another, or another entry?
         alike = [
             one
@@ -122,20 +134,22 @@ class Recollection:
             if not any(one.guid)
             or (one.guid not in self._guids and _says_the_same(trace, one))
         ]
-        return _likest(trace, alike), NO_LINK if others and not alike else 0
+        return self._last(trace, alike), NO_LINK if others and not alike else 0
 
-    def _by_its_content(self, trace: Trace) -> tuple[Trace | None, int]:
+    def _by_its_content(
+        self, trace: Trace, eligible: _Eligible
+    ) -> tuple[Trace | None, int]:
         if trace.has(NO_TEXT):
             return None, 0
         alike = [
             one
-            for one in self._others(self._by_content[trace.content])
+            for one in eligible(self._by_content[trace.content])
             if (trace.has(NO_GUID) or not any(one.guid) or one.guid not in self._guids)
             and (not any(one.link) or one.link not in self._links)
         ]
         other = [one for one in alike if _is_another_issue(trace, one)]
         same = [one for one in alike if one not in other]
-        return _likest(trace, same), NO_TEXT if other and not same else 0
+        return self._last(trace, same), NO_TEXT if other and not same else 0
 
     def _others(self, traces: Iterable[Trace]) -> list[Trace]:
         """Return those of *traces* that are not in the document as they were."""
@@ -144,6 +158,30 @@ class Recollection:
             for one in traces
             if one.key not in self._keys and one.guid not in self._taken_back
         ]
+
+    def _later(self, known: Trace | None) -> _Eligible:
+        """Return what finds what was published of an entry after it was as *known*."""
+        end = len(self._since)
+        known_at = self._since.get(known.key, end) if known is not None else end
+
+        def eligible(traces: Iterable[Trace]) -> list[Trace]:
+            return [
+                one
+                for one in self._others(traces)
+                if self._since.get(one.key, end) < known_at and not one.has(WITHDRAWN)
+            ]
+
+        return eligible
+
+    def _last(self, trace: Trace, versions: Sequence[Trace]) -> Trace | None:
+        """Return the one that was published last, if that is known, else the likest."""
+        later = [one for one in versions if one.key in self._since]
+        if later:
+            return min(later, key=lambda one: self._since[one.key])
+        return _likest(trace, versions)
+
+    def _settled(self, traces: Iterable[Trace]) -> list[Trace]:
+        return [one for one in self._others(traces) if not one.has(LOOSE)]
 
     def twin(self, trace: Trace) -> Trace | None:
         """Return what is surely the same entry, whatever its guid: for evidence."""
@@ -235,6 +273,15 @@ def changed_parts(trace: Trace, before: Trace, habits: Habits) -> tuple[Part, ..
 def is_flapping(trace: Trace, before: Trace) -> bool:
     """Whether an entry goes to and fro between two texts."""
     return trace.returns_to(before) and before.returns >= RETURNS_MAX
+
+
+def since(traces: Sequence[Trace]) -> Sequence[Trace]:
+    """Return what was published since the last document that was settled, newest first.
+
+    That is what stands before the last loose one, and that.
+    """
+    ends = (at for at in range(len(traces), 0, -1) if traces[at - 1].has(LOOSE))
+    return traces[: next(ends, 0)]
 
 
 def _grouped(traces: Iterable[Trace], part: Callable[[Trace], bytes]) -> _Many:

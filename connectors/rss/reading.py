@@ -8,7 +8,7 @@ Which is which decides :mod:`connectors.rss.matching`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from connectors.rss.matching import (
     changed_parts,
     guid_habits,
     page_habits,
+    since,
 )
 from connectors.rss.memory import (
     LEFT,
@@ -176,30 +177,61 @@ def remembered(
 ) -> bytes:
     """Return *memory* once *items* are published: part of a reading, or all of it.
 
-    A document that is read with it gives the rest of its reading, and what it says of
-    gaps. Only the memory of the reading itself settles what was in the document; but
-    what a hub has *delivered* is settled, as no such document is read again.
+    *items* are in the order in which they were published: what was said last of an
+    entry is what it is. A document that is read with it gives the rest of its reading,
+    and what it says of gaps. Only the memory of the reading itself settles what was in
+    the document; but what a hub has *delivered* is settled, as no such document is read
+    again.
     """
     before = unpack(memory)
-    recollection = Recollection(before, [])
-    fresh = 0 if delivered else LOOSE
+    pairs = [(trace_of(item), item) for item in items]
+    recollection = Recollection(before, [trace for trace, _ in pairs])
+    edits: list[tuple[Trace, Trace]] = []
+    #: The newest last.
     added: dict[bytes, Trace] = {}
-    for item in items:
-        trace = trace_of(item)
-        known = recollection.named(trace) if trace.has(WITHDRAWN) else []
-        for one in known or [recollection.exact(trace) or trace]:
-            flags = one.flags if one.key in recollection else one.flags | fresh
-            added[one.key] = one._replace(flags=flags | (trace.flags & WITHDRAWN))
-    if not delivered and before.traces and set(before.traces) >= set(added.values()):
-        return memory
-    kept = [one for one in before.traces if one.key not in added]
+    for trace, item in pairs:
+        told = trace
+        if delivered and item.changed:
+            was = recollection.match(trace, before.habits).before
+            if was is not None:
+                edits.append((trace, was))
+                told = _followed(trace, was)
+        for one in _meant(told, recollection, added):
+            flags = one.flags & ~WITHDRAWN | trace.flags & WITHDRAWN
+            if not delivered and one.key not in recollection:
+                flags |= LOOSE
+            added.pop(one.key, None)
+            added[one.key] = one._replace(flags=flags)
+    followed = {*added, *(was.key for _, was in edits)}
+    kept = [one for one in before.traces if one.key not in followed]
     if delivered:
         guids = _trusted_guids(added.values())
-        kept = [one for one in kept if one.guid not in guids]
+        parts = _parts_since(edits, before)
+        kept = [
+            one
+            for one in kept
+            if one.guid not in guids and not parts & {one.link, one.content}
+        ]
         del kept[DELIVERED_KEPT * max(LEFT_MIN, before.window) :]
         claims = (minutes_of(item.published) for item in items)
         before = before._replace(newest_min=max((before.newest_min, *claims)))
-    return pack(before._replace(traces=(*added.values(), *kept)))
+    return pack(before._replace(traces=(*reversed(added.values()), *kept)))
+
+
+def _meant(
+    trace: Trace, recollection: Recollection, added: Mapping[bytes, Trace]
+) -> Sequence[Trace]:
+    """Return what *trace*, of what was published, is about: as remembered, else *trace*."""
+    if not trace.has(WITHDRAWN):
+        return [added.get(trace.key) or recollection.exact(trace) or trace]
+    known = {one.key: one for one in recollection.named(trace)}
+    known |= {
+        one.key: one
+        for one in added.values()
+        if (any(one.guid) and one.guid == trace.guid)
+        or (any(one.link) and one.link == trace.link)
+    }
+    return list(known.values()) or [trace]
 
 
 def _seen(
@@ -326,11 +358,14 @@ def _settled(
     followed |= present.keys()
     # What a process that died had published of an entry is not its last version.
     guids = _trusted_guids(present.values())
+    parts = _parts_since([(one.trace, one.before) for one in seen], memory)
     withdrawn = {trace.key: trace for trace in gone}
     left = (
         withdrawn.get(trace.key, trace)
         for trace in memory.traces
-        if trace.key not in followed and trace.guid not in guids
+        if trace.key not in followed
+        and trace.guid not in guids
+        and not parts & {trace.link, trace.content}
     )
     room = max(LEFT_MIN, memory.window, len(present))
     left_now = [
@@ -348,6 +383,26 @@ def _settled(
         else memory.window,
         names=names_of(pairs) if document.complete else {},
     )
+
+
+def _parts_since(
+    present: Iterable[tuple[Trace, Trace | None]], memory: Memory
+) -> set[bytes]:
+    """Return links and contents of what was published since the last settled document.
+
+    Of these of the entries *present* (as they are, as they were) there may be several
+    versions in *memory*, of which only the present one counts.
+    """
+    recent = {one.key for one in since(memory.traces)}
+    versions = [
+        version
+        for now, was in present
+        if now.key in recent or (was and was.key in recent)
+        for version in (now, was)
+        if version is not None
+    ]
+    parts = {part for one in versions for part in (one.link, one.content)}
+    return {part for part in parts if any(part)}
 
 
 def _trusted_guids(traces: Iterable[Trace]) -> set[bytes]:

@@ -10,6 +10,10 @@ What remains: bytes of a killed process that a broker stores after the next one 
 to the end, and what a process that was paused publishes in the moment it wakes up. Dedupe
 knows both.
 
+There a cursor also holds how far it *covers* ``items.raw``: behind the last item of its
+feed. What lies before that is in the memory, and in its order; only what lies behind it
+is added.
+
 The checkpoint also tells who reads a shard. The newer process wins, so that a restart
 after ``kill -9`` works at once; the older one, should it still live, finds the newer
 claim at its next look and stops. After a pause it looks before it publishes.
@@ -24,7 +28,7 @@ import socket
 import time
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple, Self
@@ -62,6 +66,10 @@ FOLDED_RECORDS = 2_000
 _log = structlog.get_logger()
 
 
+#: Of partitions of ``items.raw``: offsets behind something.
+Ends = Mapping[int, int]
+
+
 class Kept(NamedTuple):
     """What the cursor of a feed holds."""
 
@@ -72,12 +80,13 @@ class Kept(NamedTuple):
     #: Fingerprint of the address that it was read from.
     url: str = ""
 
-    def cursor(self, source: str, now: datetime) -> Cursor:
+    def cursor(self, source: str, now: datetime, covered: Ends) -> Cursor:
         """Return what is stored."""
         position = {
             "url": self.url,
             "entries": as_text(self.entries),
             "refused": self.refused,
+            "covered": _written(covered),
         }
         return Cursor(source=source, position=position, updated=now)
 
@@ -105,7 +114,7 @@ class Checkpoint(NamedTuple):
         position = {
             "epoch": str(self.epoch),
             "run": self.run,
-            "ends": msgspec.json.encode(self.ends).decode(),
+            "ends": _written(self.ends),
             "closed": "yes" if self.closed else "",
         }
         return Cursor(source=source, position=position, updated=now)
@@ -115,7 +124,7 @@ class Checkpoint(NamedTuple):
         """Return what was stored; None for what is none."""
         at = cursor.position.get
         try:
-            ends = msgspec.json.decode(at("ends", ""), type=dict[int, int])
+            ends = _read_ends(at("ends", ""))
             return cls(int(at("epoch", "")), at("run", ""), ends, bool(at("closed")))
         except (msgspec.DecodeError, ValueError):
             return None
@@ -187,6 +196,8 @@ class Ledger:
         self._ends: dict[int, int] = {}
         #: Sources whose publish no cursor covers yet, oldest first: what ``_ends`` was then.
         self._uncovered: dict[str, Mapping[int, int]] = {}
+        #: How far the cursor of each source covers ``items.raw``.
+        self._covered: dict[str, Ends] = {}
         #: How far ``connectors.cursors`` was looked through for others.
         self._seen: dict[int, int] = {}
         self._looked_s = 0.0
@@ -265,8 +276,9 @@ class Ledger:
                 kept = before._replace(entries=memory)
             else:
                 kept = after
-            cursor = kept.cursor(source, clock.now()) if kept != before else None
-            some = await append(items[part], cursor=cursor)
+            some = await self._append(
+                append, source, items[part], kept if kept != before else None
+            )
             done = Published(
                 done.positions + some.positions,
                 done.refused + some.refused,
@@ -275,6 +287,28 @@ class Ledger:
         if done.complete:
             del self._uncovered[source]
         return done
+
+    async def _append(
+        self,
+        append: Callable[..., Awaitable[Published]],
+        source: str,
+        items: Sequence[RawItem],
+        kept: Kept | None,
+    ) -> Published:
+        """Append *items* and then, or with them, the cursor that covers them."""
+        covered = self._covered.get(source, {})
+        if kept is None:
+            return await append(items)
+        if self._log.atomic:
+            return await append(items, cursor=kept.cursor(source, clock.now(), covered))
+        done = await append(items)
+        if not done.complete:
+            return done
+        covered = _behind(covered, done.positions)
+        after = await append((), cursor=kept.cursor(source, clock.now(), covered))
+        if after.complete:
+            self._covered[source] = covered
+        return done._replace(complete=after.complete)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look now and then until *stop* is set; see :meth:`look`."""
@@ -341,8 +375,10 @@ class Ledger:
             elif source in feeds:
                 if cursor := read(Cursor, record.value):
                     kept[source] = Kept.of(cursor)
+                    self._covered[source] = _covered(cursor)
                 else:
                     kept.pop(source, None)
+                    self._covered.pop(source, None)
         return kept, checkpoints
 
     async def _at_risk(self, checkpoints: Mapping[str, Checkpoint]) -> dict[int, int]:
@@ -365,7 +401,9 @@ class Ledger:
         ]
         ends = await self._log.ends(RAW.name)
         return {
-            partition: min((one.get(partition, 0) for one in at_risk), default=end)
+            partition: min(
+                (_within(one, partition, end) for one in at_risk), default=end
+            )
             for partition, end in ends.items()
         }
 
@@ -379,7 +417,7 @@ class Ledger:
         """Add to *kept* what lies in [since, ends); return what was new, by source."""
         found: Counter[str] = Counter()
         # There a cursor is stored with what it covers.
-        covered = frozenset(kept) if self._log.atomic else frozenset()
+        whole = frozenset(kept) if self._log.atomic else frozenset()
         waiting: defaultdict[str, list[RawItem]] = defaultdict(list)
 
         def fold() -> None:
@@ -392,20 +430,28 @@ class Ledger:
             waiting.clear()
 
         count = 0
+        last: defaultdict[str, dict[int, int]] = defaultdict(dict)
         async for record in self._log.read(RAW.name, since, ends):
             item = _item(record, feeds)
-            if item and item.source.id not in covered:
-                waiting[item.source.id].append(item)
+            if item is None or item.source.id in whole:
+                continue
+            source, at = item.source.id, record.partition
+            covered = self._covered.get(source, {})
+            if record.offset >= _within(covered, at, ends[at]):
+                waiting[source].append(item)
+                last[source][at] = record.offset + 1
                 count += 1
                 if not count % FOLDED_RECORDS:
                     fold()
         fold()
+        for source, behind in last.items():
+            self._covered[source] = {**self._covered.get(source, {}), **behind}
         return found
 
     async def _cover(self, kept: Mapping[str, Kept]) -> None:
         """Store the cursors of *kept*: the next checkpoint will not go back to them."""
         entries = [
-            cursor_entry(one.cursor(source, clock.now()))
+            cursor_entry(one.cursor(source, clock.now(), self._covered[source]))
             for source, one in kept.items()
         ]
         for first in range(0, len(entries), APPEND_MAX_RECORDS):
@@ -424,6 +470,34 @@ def _parts(items: Sequence[RawItem]) -> list[slice]:
     ]
 
 
+def _written(ends: Ends) -> str:
+    return msgspec.json.encode(ends).decode()
+
+
+def _read_ends(text: str) -> dict[int, int]:
+    return msgspec.json.decode(text, type=dict[int, int])
+
+
+def _covered(cursor: Cursor) -> dict[int, int]:
+    """Return how far *cursor* covers ``items.raw``: nothing, if it does not say."""
+    try:
+        return _read_ends(cursor.position.get("covered", ""))
+    except msgspec.DecodeError:
+        return {}
+
+
+def _within(ends: Ends, partition: int, end: int) -> int:
+    """Return the one of *ends*; 0 if it lies beyond *end*, as the topic is another one."""
+    at = ends.get(partition, 0)
+    return at if at <= end else 0
+
+
+def _behind(covered: Ends, positions: Iterable[Position | None]) -> dict[int, int]:
+    """Return what covers *positions*, too: the last ones of their partitions."""
+    placed = sorted(one for one in positions if one is not None)
+    return {**covered, **{one.partition: one.offset + 1 for one in placed}}
+
+
 def _source(record: Record) -> str:
     return (record.key or b"").decode("utf-8", "replace")
 
@@ -439,7 +513,10 @@ def _item(record: Record, feeds: Container[str]) -> RawItem | None:
     if named_source(record) not in feeds or record.header(RETRY_OF):
         return None
     item = read(RawItem, record.value)
-    is_ours = item and item.source.connector == "rss" and item.state != "forgotten"
+    if item is None or item.state == "forgotten":
+        return None
+    # What was read from an archive is what the feed had said long before.
+    is_ours = item.source.connector == "rss" and not item.archived
     return item if is_ours else None
 
 

@@ -11,16 +11,20 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 
 from structlog.testing import capture_logs
 
 from connectors.rss import recovery
 from connectors.rss.healthbook import HealthBook
+from connectors.rss.memory import unpack
 from connectors.rss.reading import remembered
 from connectors.rss.recovery import Checkpoint, Kept, Ledger, Once
 from connectors.rss.shard import Shard
+from streams import clock
 from streams.errors import FatalError, NotStoredError
+from streams.events import cursor as cursor_entry
 from streams.events import decode, raw
 from streams.log.embedded import EmbeddedLog
 from streams.log.face import Log, Output, Position, Record
@@ -163,6 +167,86 @@ async def test_what_a_cursor_covers_is_not_recovered_nor_stored_again(
         (opened,) = [one for one in lines if one["event"] == "rss.shard_opened"]
         assert opened["recovered"] == 0
         assert await cursors_of(log, "paper") == cursors
+
+
+async def test_a_text_that_comes_again_after_a_kill_is_published_again(
+    log: Mortal,
+) -> None:
+    async with a_paper() as paper:
+        connector = reading(paper, log)
+        killed = asyncio.create_task(connector.run(asyncio.Event()))
+        await until(lambda: paper.not_modified > 0)
+        paper.items = [item(2, "edited"), item(1)]
+        await until(lambda: connector.statuses()[0].published == 3)
+        async with dying(log, is_cursor_of("paper")):
+            paper.items.insert(0, item(3))
+            await killed
+        paper.items[1] = item(2)
+        before = paper.not_modified
+        async with running(reading(paper, log)):
+            await until(lambda: paper.not_modified > before)
+        found = [(one.title, one.text) for one in await published(log)]
+    assert [text for title, text in found if title == "Item 2"] == [
+        "as it was",
+        "edited",
+        "as it was",
+    ]
+    assert len(found) == 5
+
+
+async def test_only_what_lies_behind_what_a_cursor_covers_is_added(
+    log: Mortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if log.atomic:
+        pytest.skip("there is nothing behind it")
+    added: list[list[str]] = []
+
+    def noted(memory: bytes, items: Sequence[RawItem]) -> bytes:
+        added.append([one.title for one in items])
+        return remembered(memory, items)
+
+    monkeypatch.setattr(recovery, "remembered", noted)
+    async with a_paper() as paper:
+        paper.items = [item(1)]
+        async with running(reading(paper, log)):
+            await until(lambda: paper.not_modified > 0)
+        (first,) = await published(log)
+        paper.items = [item(2)]
+        async with dying(log, is_cursor_of("paper")):
+            await reading(paper, log).run(asyncio.Event())
+        archived = msgspec.structs.replace(first, title="Archived", archived=True)
+        await log.append([raw(archived)])
+        # As if the checkpoint were old.
+        monkeypatch.setattr(Ledger, "_at_risk", lambda *_: log.starts(RAW.name))
+        await Ledger(log, Shard()).open({"paper"})
+        assert added == [["Item 2"]]
+        await Ledger(log, Shard()).open({"paper"})
+        assert added == [["Item 2"]]
+
+
+async def test_a_topic_that_was_made_anew_is_covered_by_no_cursor(
+    log: Mortal,
+) -> None:
+    if log.atomic:
+        pytest.skip("there a cursor covers all")
+    async with a_paper() as paper:
+        async with running(reading(paper, log)):
+            await until(lambda: paper.not_modified > 0)
+        (one, *_) = await published(log)
+        item_of = msgspec.structs.replace(one, title="Other")
+        ends = await log.ends(RAW.name)
+        (partition,) = [at for at, end in ends.items() if end]
+        far = Kept().cursor("paper", clock.now(), {partition: 1_000})
+        checkpoint = Checkpoint(9, "gone", dict.fromkeys(ends, 1_000))
+        await log.append(
+            [
+                cursor_entry(far),
+                cursor_entry(checkpoint.cursor(f"{SHARD_KEY}1/1", clock.now())),
+                raw(item_of),
+            ]
+        )
+        kept = await Ledger(log, Shard()).open({"paper"})
+    assert len(unpack(kept["paper"].entries).traces) == 3
 
 
 async def test_a_document_of_several_appends_is_remembered_as_far_as_it_came(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.rss import memory
+from connectors.rss import matching, memory
 from connectors.rss.document import Entry, FeedDocument
 from connectors.rss.memory import (
     TAIL_MAX,
@@ -631,6 +631,141 @@ def test_an_edit_that_a_hub_delivered_can_be_taken_back() -> None:
         watch.memory = remembered(watch.memory, reading.items, delivered=True)
     assert told == [("Two", ("title",)), ("Title 3", ("title",))]
     assert watch.see(entries(range(5))).items == ()
+
+
+# What was published last
+
+
+def texts_of(items: tuple[RawItem, ...]) -> list[str]:
+    return [item.text for item in items]
+
+
+@pytest.mark.parametrize("guid", [entry(1).guid, ""])
+def test_a_text_that_comes_again_after_a_crash_is_published_again(guid: str) -> None:
+    def shown(text: str) -> list[Entry]:
+        return [entry(1, text=text, guid=guid), entry(2)]
+
+    watch = Watch()
+    watch.see([entry(2)])
+    settled = watch.memory
+    first = read(shown("a"), settled)
+    second = read(shown("b"), first.memory)
+    both = (*first.items, *second.items)
+    (other,) = read([entry(3)], b"").items
+    for kept, published in (
+        (second.memory, (*both, other)),  # those before it are covered
+        (first.memory, second.items),
+        (settled, both),
+        (remembered(settled, first.items), second.items),
+    ):
+        told = remembered(kept, published)
+        assert texts_of(read(shown("a"), told).items) == ["a"]
+        assert texts_of(read(shown("b"), told).items) == []
+        again = read(shown("c"), told)
+        assert texts_of(again.items) == ["c"]
+        for text in "ab":
+            assert texts_of(read(shown(text), again.memory).items) == [text]
+
+
+def test_what_was_taken_back_and_came_again_before_a_crash_is_known() -> None:
+    stone = Entry(guid=entry(1).guid, updated=NOW, withdrawn=True)
+    watch = Watch()
+    told = [watch.see(found).items for found in ([entry(1)], [stone], [entry(1)])]
+    for first in range(3):
+        before = Watch()
+        for found in ([entry(1)], [stone])[:first]:
+            before.see(found)
+        memory = before.memory
+        for items in told[first:]:
+            memory = remembered(memory, items)
+        assert read([entry(1)], memory).items == ()
+        assert [one.state for one in read([stone], memory).items] == ["withdrawn"]
+
+
+@pytest.mark.parametrize("guid", [entry(1).guid, ""])
+def test_a_text_that_comes_again_after_a_hub_s_is_published_again(guid: str) -> None:
+    watch = Watch()
+    watch.see([entry(1, text="a", guid=guid)])
+    told = []
+    for text in "babab":
+        items = read([entry(1, text=text, guid=guid)], watch.memory).items
+        told += texts_of(items)
+        watch.memory = remembered(watch.memory, items, delivered=True)
+    assert told == ["b", "a", "b"], "as often as without a hub"
+
+
+class Process:
+    """Reads a feed, and is killed; what it published stays, its memory may not."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.log: list[RawItem] = []
+        self.memory = b""
+        self.covered = 0
+
+    def poll(self, found: list[Entry], *, delivered: bool = False) -> bool:
+        """Read; return whether it lived to the end."""
+        reading = read(found, self.memory)
+        items = reading.items
+        memory = (
+            remembered(self.memory, items, delivered=True)
+            if delivered
+            else reading.memory
+        )
+        dies = self.rng.random() < 0.4
+        for item in items[: self.rng.randint(0, len(items)) if dies else None]:
+            assert self.last().get(item.link) != item.text, "it was the last one"
+            self.log.append(item)
+        if dies:
+            self.start()
+            return False
+        self.memory, self.covered = memory, len(self.log)
+        return True
+
+    def start(self) -> None:
+        """Remember what was published since the cursor, or since long before."""
+        at = self.covered
+        if self.rng.random() < 0.5:
+            at = self.rng.randint(0, at)
+        while at < len(self.log):
+            some = self.log[at : at + self.rng.randint(1, 4)]
+            self.memory, at = remembered(self.memory, some), at + len(some)
+        self.covered = len(self.log)
+
+    def last(self) -> dict[str, str]:
+        """Return the text that was published last, by link."""
+        return {item.link: item.text for item in self.log}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 1_000_000), st.sampled_from(["guid", "no guid"]))
+def test_what_a_feed_shows_is_what_was_published_last_whoever_is_killed(
+    seed: int, kind: str
+) -> None:
+    rng = random.Random(seed)
+    process = Process(rng)
+    texts = dict.fromkeys(range(8), 0)
+    first = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matching, "RETURNS_MAX", 1_000)
+        for _ in range(15):
+            first = min(first + rng.choice((0, 0, 1)), 4)
+            for number in rng.sample(range(first, first + 4), 2):
+                texts[number] = rng.choice((0, 1, 2))
+            found = [
+                entry(
+                    number,
+                    text=f"Take {texts[number]} of number {number}, in many words.",
+                    **({} if kind == "guid" else {"guid": ""}),
+                )
+                for number in reversed(range(first, first + 4))
+            ]
+            delivered = rng.random() < 0.2
+            some = [one for one in found if not delivered or rng.random() < 0.5]
+            if process.poll(some, delivered=delivered):
+                last = process.last()
+                assert [last[one.link] for one in some] == [one.text for one in some]
+                assert read(some, process.memory).items == ()
 
 
 # Dates
