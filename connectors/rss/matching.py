@@ -90,9 +90,10 @@ class Recollection:
             return Match(trace, next(iter(last or marked or named), None), 0)
         before = self.exact(trace)
         doubted = trace._replace(flags=trace.flags | flags)
-        later = self._predecessor(doubted, self._later(before))
-        if later.before is not None:
-            return later
+        if self._since:
+            later = self._predecessor(doubted, self._later(before))
+            if later.before is not None:
+                return later
         if before is not None and not before.has(LOOSE):
             return Match(trace, before, flags | _own(before))
         if before is None and tail_digest(trace, habits) in self.memory.tail:
