@@ -165,7 +165,7 @@ async def introduce(it: Running, log: Log, seconds: float) -> list[float]:
         )
         kept = example.kept._replace(url=fingerprint(health.url))
         outputs.append(events.feed_health(health))
-        outputs.append(events.cursor(kept.cursor(health.source, polled)))
+        outputs.append(events.cursor(kept.cursor(health.source, polled, {})))
         if len(outputs) >= CHUNK or number == count - 1:
             await log.append(outputs)
             outputs = []
