@@ -12,6 +12,8 @@ environment, no cookies. Errors never show credentials.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 
 from collections.abc import Iterator, Mapping
@@ -379,7 +381,12 @@ def _judged(  # noqa: PLR0911 - a table
 
 
 def _cause(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or type(error).__name__
+    """Return the system's words for *error*: asyncio's own tell of sockets."""
+    if not isinstance(error, OSError):
+        return type(error).__name__
+    if error.errno and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno)
+    return error.strerror or type(error).__name__
 
 
 def _certificate(error: BaseException) -> str:

@@ -241,7 +241,9 @@ async def test_a_chunk_that_is_none_ends_a_body_at_once() -> None:
 async def test_a_name_without_an_address_and_a_closed_port_are_told_apart() -> None:
     async with serving(saying()) as port:
         pass
-    assert (await failure_of(port))[0] == "connection"
+    kind, message = await failure_of(port)
+    assert kind == "connection"
+    assert message.endswith("no connection: Connection refused")
     async with HttpClient(STRICT) as http:
         failure = await failing(http, "http://no-such.invalid/feed")
     assert failure.kind == "dns"
