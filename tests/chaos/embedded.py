@@ -154,7 +154,7 @@ class EmbeddedWorld(World):
     def refuses_a_second_run(self) -> None:
         """Start a second ``run``; EndedError if it is not refused."""
         said = self.told("run", codes=(3,))
-        if "one at a time" not in " ".join(said.split()):
+        if "another process reads the" not in " ".join(said.split()):
             raise EndedError(f"a second run says: {said}")
 
     def append(self, output: Output) -> str:
