@@ -172,8 +172,8 @@ class Archive:
 
     def _keep(self, document: Document, about: Subscription, fetched: datetime) -> None:
         day = f"{fetched.astimezone(UTC):%Y%m%d}"
+        self._folder.mkdir(parents=True, exist_ok=True)
         if day != self._day:
-            self._folder.mkdir(parents=True, exist_ok=True)
             self._day = day
             _remove_before(self._folder, fetched - self._days)
         try:

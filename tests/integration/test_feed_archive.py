@@ -248,6 +248,15 @@ async def test_a_full_disk_is_warned_of_once_and_stops_nothing(tmp_path: Path) -
     assert [one.body for one in documents_of(tmp_path)] == [body("a"), body("b")]
 
 
+async def test_a_folder_that_somebody_takes_away_is_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    archive = Archive(folder, 30)
+    await archive.keep(document(body("a")), ABOUT, NOW)
+    folder.rename(tmp_path / "elsewhere")
+    await archive.keep(document(body("b")), ABOUT, NOW)
+    assert [one.body for one in documents_of(folder)] == [body("b")]
+
+
 async def test_ingest_of_an_archive_gives_the_items_that_the_feed_gave(
     tmp_path: Path,
 ) -> None:
