@@ -216,6 +216,8 @@ class Ledger:
 
         That is what their cursors say, and what lies on ``items.raw`` beyond them.
         """
+        # A try that the log interrupted may have found what no cursor says yet.
+        self._covered.clear()
         self._seen = await self._log.ends(CURSORS.name)
         kept, checkpoints = await self._cursors(feeds)
         since = await self._at_risk(checkpoints)

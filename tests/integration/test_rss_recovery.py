@@ -311,6 +311,30 @@ async def test_items_on_the_log_without_any_cursor_or_checkpoint_are_not_repeate
     assert titles == ["Item 1", "Item 2", "Item 3"]
 
 
+async def test_a_start_that_the_log_interrupts_recovers_what_the_first_try_had_found(
+    log: Mortal, tmp_path: Path
+) -> None:
+    is_away = True
+
+    def away_once(outputs: Sequence[Output]) -> bool:
+        nonlocal is_away
+        if is_away and is_cursor_of("paper")(outputs):
+            is_away = False
+            raise NotStoredError("the log is away")
+        return False
+
+    async with a_paper() as paper, embedded_log(tmp_path / "other") as other:
+        async with running(reading(paper, other)):
+            await until(lambda: paper.not_modified > 0)
+        await log.append([raw(one) for one in await published(other)])
+    log.dies_at = away_once
+    ledger = Ledger(log, Shard())
+    with pytest.raises(NotStoredError):
+        await ledger.open({"paper"})
+    kept = await ledger.open({"paper"})
+    assert len(unpack(kept["paper"].entries).traces) == 2
+
+
 async def test_health_is_never_written_before_what_the_poll_gave_is_stored(
     tmp_path: Path,
 ) -> None:
