@@ -161,7 +161,7 @@ async def list_(  # noqa: PLR0913 - a command's options are its parameters
         screen.complain(f"wirewatch: {told}")
     if everyone and not chosen:
         there = feeds_lines.summary(everyone, gap_s)
-        screen.complain(f"wirewatch: none of those asked for; there are {there}")
+        screen.complain(f"wirewatch: none of those asked for, among {there}")
         return Exit.FAULT
     return Exit.OK
 
